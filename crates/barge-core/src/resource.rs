@@ -1,0 +1,152 @@
+//! What CloudFormation asks of a service: one [`ResourceProvider`] per resource type, brought by the service's crate.
+//!
+//! The engine knows no service; a provider knows no template.
+
+use crate::{AwsError, Context, Document};
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+
+/// A property's type, as far as it can be checked before anything is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PropertyType {
+    /// Text; numbers and booleans are taken and written as text.
+    String,
+    /// A whole number; also as text.
+    Integer,
+    /// A number; also as text.
+    Number,
+    /// True or false; also as text.
+    Boolean,
+    /// A list.
+    List,
+    /// A map, or a structure with members of its own.
+    Map,
+    /// A map, or text with JSON in it (policy documents).
+    Json,
+}
+
+/// What an update to a property does (CloudFormation User Guide, "Understand update behaviors of stack resources").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpdateBehavior {
+    /// The resource keeps its physical id.
+    InPlace,
+    /// A new resource replaces the old one.
+    Replacement,
+}
+
+/// One property of a resource type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Property {
+    /// As in templates, e.g. `BucketName`.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: PropertyType,
+    /// Whether a template must give it.
+    pub required: bool,
+    /// What changing it does.
+    pub update: UpdateBehavior,
+}
+
+/// A property that may be left out and can be changed in place.
+pub const fn property(name: &'static str, kind: PropertyType) -> Property {
+    Property { name, kind, required: false, update: UpdateBehavior::InPlace }
+}
+
+impl Property {
+    /// This property, required.
+    #[must_use]
+    pub const fn required(self) -> Self {
+        Self { required: true, ..self }
+    }
+
+    /// This property, whose change replaces the resource.
+    #[must_use]
+    pub const fn replaces(self) -> Self {
+        Self { update: UpdateBehavior::Replacement, ..self }
+    }
+}
+
+/// What a template may say about a resource type. A property that is not listed is refused by name.
+#[derive(Clone, Copy, Debug)]
+pub struct ResourceSchema {
+    /// e.g. `AWS::S3::Bucket`.
+    pub type_name: &'static str,
+    /// Every property that the provider honours.
+    pub properties: &'static [Property],
+    /// The names that `Fn::GetAtt` takes.
+    pub attributes: &'static [&'static str],
+}
+
+/// A resource's properties with every intrinsic function resolved: always a map.
+pub type Properties = Document;
+
+/// What identifies one creation.
+#[derive(Clone, Debug)]
+pub struct Creation {
+    /// The resource's properties.
+    pub properties: Properties,
+    /// Name in the template.
+    pub logical_id: String,
+    /// The stack's name.
+    pub stack_name: String,
+    /// The stack's ARN.
+    pub stack_id: String,
+    /// The same for every try of this creation, and for no other: generated names and ids derive from it
+    /// ([`Creation::physical_name`], [`crate::ids::SeededIds`]), so that a try after a crash finds what the one before made.
+    pub token: String,
+    /// The stack's tags, to be passed on to resources that take tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Creation {
+    /// The name for a resource whose template gives none: `STACK-LOGICALID-SUFFIX`, cut to `longest` characters.
+    pub fn physical_name(&self, longest: usize) -> String {
+        use crate::IdSource as _;
+        let suffix = crate::ids::SeededIds::new(self.token.as_bytes()).upper_alphanumeric(12);
+        let room = longest.saturating_sub(suffix.len() + 1);
+        let stem: String = format!("{}-{}", self.stack_name, self.logical_id).chars().take(room).collect();
+        format!("{}-{suffix}", stem.trim_end_matches('-'))
+    }
+}
+
+/// A resource as a template sees it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resource {
+    /// What `Ref` gives and what identifies the resource in events.
+    pub physical_id: String,
+    /// What `Fn::GetAtt` gives, for each of the schema's attributes.
+    pub attributes: BTreeMap<String, Document>,
+}
+
+/// Creates, changes and removes resources of one type.
+///
+/// Each call may be repeated after a crash: a creation with a token that was used gives the same resource again, and
+/// deleting what isn't there succeeds.
+#[async_trait]
+pub trait ResourceProvider: Send + Sync {
+    /// The type's name, properties and attributes.
+    fn schema(&self) -> &ResourceSchema;
+
+    /// Makes the resource and returns once it is ready for use.
+    async fn create(&self, cx: &Context, creation: &Creation) -> Result<Resource, AwsError>;
+
+    /// Changes the resource from `old` to the creation's properties, where no replaced property differs.
+    async fn update(
+        &self,
+        cx: &Context,
+        physical_id: &str,
+        old: &Properties,
+        new: &Creation,
+    ) -> Result<Resource, AwsError>;
+
+    /// Removes the resource; `properties` are those it was made with.
+    async fn delete(&self, cx: &Context, physical_id: &str, properties: &Properties) -> Result<(), AwsError>;
+
+    /// The resource as it is now; `None` where it is gone.
+    async fn read(
+        &self,
+        cx: &Context,
+        physical_id: &str,
+        properties: &Properties,
+    ) -> Result<Option<Resource>, AwsError>;
+}
