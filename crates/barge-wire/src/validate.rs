@@ -156,4 +156,44 @@ mod tests {
     fn all_failures_are_reported_at_once() {
         assert!(failure::<crate::batch::SubmitJobRequest>("{}").starts_with("3 validation errors detected: "));
     }
+
+    /// Every pattern that an operation's input can meet.
+    fn patterns(shape: &'static Shape, seen: &mut Vec<&'static str>, found: &mut Vec<&'static str>) {
+        if seen.contains(&shape.name) {
+            return;
+        }
+        seen.push(shape.name);
+        match &shape.kind {
+            Kind::String(text) => found.extend(text.pattern),
+            Kind::List { entry, .. } => patterns(entry, seen, found),
+            Kind::Map { key, value, .. } => {
+                patterns(key, seen, found);
+                patterns(value, seen, found);
+            }
+            Kind::Structure(members) => members.iter().for_each(|member| patterns(member.shape, seen, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_pattern_of_an_input_is_enforced() {
+        let mut found = Vec::new();
+        for description in [
+            &crate::batch::DESCRIPTION,
+            &crate::cloudformation::DESCRIPTION,
+            &crate::ec2::DESCRIPTION,
+            &crate::ecr::DESCRIPTION,
+            &crate::iam::DESCRIPTION,
+            &crate::lambda::DESCRIPTION,
+            &crate::logs::DESCRIPTION,
+            &crate::sts::DESCRIPTION,
+        ] {
+            let mut seen = Vec::new();
+            description.operations.iter().for_each(|operation| patterns(operation.input, &mut seen, &mut found));
+        }
+        // Lambda's S3Bucket, which S3 itself checks, is the one pattern with a look-behind.
+        let lost: Vec<_> =
+            found.iter().filter(|pattern| !pattern.contains("(?<!") && compiled(pattern).is_none()).collect();
+        assert!(found.len() > 50 && lost.is_empty(), "{lost:?}");
+    }
 }
