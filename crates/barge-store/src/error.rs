@@ -25,7 +25,7 @@ impl From<StoreError> for AwsError {
     }
 }
 
-/// Lets `?` take SQLite's errors in a closure that returns a service's error.
-pub fn sql<T, E: From<StoreError>>(result: Result<T, rusqlite::Error>) -> Result<T, E> {
-    result.map_err(|error| E::from(StoreError::Sql(error)))
+/// SQLite's errors as a service's: for closures that return [`AwsError`].
+pub fn sql<T>(result: Result<T, rusqlite::Error>) -> Result<T, AwsError> {
+    result.map_err(|error| StoreError::Sql(error).into())
 }

@@ -1,5 +1,6 @@
 //! What the database promises its rooms.
 
+use barge_core::AwsError;
 use barge_store::{Store, StoreError, sql};
 
 const TABLE: &[&str] = &["CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE)"];
@@ -10,7 +11,7 @@ fn open(dir: &tempfile::TempDir) -> Store {
     store
 }
 
-async fn add(store: &Store, text: &'static str) -> Result<(), StoreError> {
+async fn add(store: &Store, text: &'static str) -> Result<(), AwsError> {
     store.write(move |tx| sql(tx.execute("INSERT INTO notes (text) VALUES (?1)", [text]).map(drop))).await
 }
 
@@ -67,6 +68,6 @@ async fn migrations_run_once_and_in_order() {
 async fn readers_can_not_write() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
-    let result = store.read(|db| sql::<_, StoreError>(db.execute("DELETE FROM notes", []))).await;
+    let result = store.read(|db| sql(db.execute("DELETE FROM notes", []))).await;
     assert!(result.is_err());
 }

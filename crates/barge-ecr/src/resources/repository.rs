@@ -1,0 +1,118 @@
+//! `AWS::ECR::Repository`.
+
+use crate::api::{Contents, policies, repositories};
+use crate::{EcrService, rows};
+use async_trait::async_trait;
+use barge_core::resource::{
+    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+};
+use barge_core::{AwsError, Context, Document, Scope};
+use barge_wire::ecr::CreateRepositoryRequest;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const PROPERTIES: &[Property] = &[
+    property("RepositoryName", PropertyType::String).replaces(),
+    property("ImageTagMutability", PropertyType::String),
+    property("ImageScanningConfiguration", PropertyType::Map),
+    property("EncryptionConfiguration", PropertyType::Map).replaces(),
+    property("RepositoryPolicyText", PropertyType::Json),
+    property("EmptyOnDelete", PropertyType::Boolean),
+    property("Tags", PropertyType::List),
+];
+
+static SCHEMA: ResourceSchema =
+    ResourceSchema { type_name: "AWS::ECR::Repository", properties: PROPERTIES, attributes: &["Arn", "RepositoryUri"] };
+
+pub(super) struct Provider(pub(super) Arc<EcrService>);
+
+/// What the template says, as the API's input and the rest.
+struct Wanted {
+    request: CreateRepositoryRequest,
+    policy: Option<String>,
+}
+
+fn wanted(creation: &Creation) -> Result<Wanted, AwsError> {
+    let mut members = creation.properties.as_map().cloned().unwrap_or_default();
+    members.shift_remove("EmptyOnDelete");
+    let policy = members.shift_remove("RepositoryPolicyText").map(|policy| match policy {
+        Document::String(text) => text,
+        tree => tree.to_json(),
+    });
+    if let Some(policy) = &policy {
+        policies::check(policy)?;
+    }
+    // Names of repositories are in lower case.
+    members
+        .entry("RepositoryName".to_owned())
+        .or_insert_with(|| creation.physical_name(256).to_ascii_lowercase().into());
+    let mut request: CreateRepositoryRequest = barge_wire::from_properties(&Document::Map(members))?;
+    let stack_tags =
+        creation.tags.iter().map(|(key, value)| barge_wire::ecr::Tag { key: key.clone(), value: value.clone() });
+    request.tags = Some(stack_tags.chain(request.tags.into_iter().flatten()).collect());
+    Ok(Wanted { request, policy })
+}
+
+impl Provider {
+    fn resource(&self, scope: &Scope, name: &str) -> Resource {
+        Resource {
+            physical_id: name.to_owned(),
+            attributes: BTreeMap::from([
+                ("Arn".to_owned(), repositories::arn(scope, name).into()),
+                ("RepositoryUri".to_owned(), EcrService::uri(&self.0.ambient.endpoint, name).into()),
+            ]),
+        }
+    }
+}
+
+#[async_trait]
+impl ResourceProvider for Provider {
+    fn schema(&self) -> &ResourceSchema {
+        &SCHEMA
+    }
+
+    async fn create(&self, cx: &Context, creation: &Creation) -> Result<Resource, AwsError> {
+        let Wanted { request, policy } = wanted(creation)?;
+        let repository = self.0.create_as(cx, request, Some(creation.token.clone())).await?;
+        if policy.is_some() {
+            self.0.change(cx, &repository.name, move |held| held.policy = policy).await?;
+        }
+        Ok(self.resource(&cx.scope, &repository.name))
+    }
+
+    async fn update(
+        &self,
+        cx: &Context,
+        physical_id: &str,
+        _: &Properties,
+        new: &Creation,
+    ) -> Result<Resource, AwsError> {
+        let Wanted { request, policy } = wanted(new)?;
+        let change = move |held: &mut rows::Repository| {
+            held.mutability = request.image_tag_mutability.unwrap_or_default();
+            held.scan_on_push =
+                request.image_scanning_configuration.and_then(|given| given.scan_on_push).unwrap_or(false);
+            held.tags = request.tags.into_iter().flatten().map(|tag| (tag.key, tag.value)).collect();
+            held.policy = policy;
+        };
+        self.0.change(cx, physical_id, change).await?;
+        Ok(self.resource(&cx.scope, physical_id))
+    }
+
+    async fn delete(&self, cx: &Context, physical_id: &str, properties: &Properties) -> Result<(), AwsError> {
+        let empty = properties.get("EmptyOnDelete").and_then(Document::scalar_text);
+        let contents = if empty.as_deref() == Some("true") { Contents::Discard } else { Contents::Refuse };
+        match self.0.remove_repository(&cx.scope, physical_id.to_owned(), contents).await {
+            Err(error) if !error.is("RepositoryNotFoundException") => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    async fn read(&self, cx: &Context, physical_id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+        match self.0.repository(&cx.scope, physical_id).await {
+            Ok(_) => Ok(Some(self.resource(&cx.scope, physical_id))),
+            Err(error) if error.is("RepositoryNotFoundException") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
