@@ -15,3 +15,4 @@ mod signature;
 pub use body::{Body, BoxError, full};
 pub use route::{Gateway, Mount, Services};
 pub use server::serve;
+pub use signature::Signer;

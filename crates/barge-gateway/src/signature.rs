@@ -19,6 +19,60 @@ const SKEW_MINUTES: i64 = 15;
 /// Everything but the unreserved characters of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
+/// What a request is signed with.
+#[derive(Clone, Debug)]
+pub struct Signer {
+    /// The key's id.
+    pub access_key_id: String,
+    /// Its secret.
+    pub secret_access_key: String,
+    /// For temporary keys.
+    pub session_token: Option<String>,
+    /// e.g. `us-east-1`.
+    pub region: String,
+    /// The service's signing name, e.g. `ecr`.
+    pub service: String,
+}
+
+impl Signer {
+    /// Signs a request that has a `Host` header: adds `X-Amz-Date`, the session token and `Authorization`.
+    ///
+    /// # Errors
+    /// Where a part is not legal in a header.
+    pub fn sign(&self, parts: &mut Parts, body: &[u8], now: Timestamp) -> Result<(), http::header::InvalidHeaderValue> {
+        let moment: String = now.iso8601().chars().filter(|c| !"-:".contains(*c)).take(15).chain(['Z']).collect();
+        parts.headers.insert("x-amz-date", moment.parse()?);
+        let mut signed_headers = vec!["host".to_owned(), "x-amz-date".to_owned()];
+        if let Some(token) = &self.session_token {
+            parts.headers.insert("x-amz-security-token", token.parse()?);
+            signed_headers.push("x-amz-security-token".to_owned());
+        }
+        let signature = Signature {
+            access_key_id: self.access_key_id.clone(),
+            region: self.region.clone(),
+            service: self.service.clone(),
+            session_token: self.session_token.clone(),
+            date: moment[..8].to_owned(),
+            moment,
+            signed_headers,
+            claimed: String::new(),
+            place: Place::Header,
+        };
+        let canonical = signature.canonical_request(parts, &hex::encode(Sha256::digest(body)));
+        let claimed = hex::encode(signature.expected(&canonical, &self.secret_access_key));
+        let authorization = format!(
+            "{ALGORITHM} Credential={}/{}/{}/{}/aws4_request, SignedHeaders={}, Signature={claimed}",
+            self.access_key_id,
+            signature.date,
+            self.region,
+            self.service,
+            signature.signed_headers.join(";")
+        );
+        parts.headers.insert("authorization", authorization.parse()?);
+        Ok(())
+    }
+}
+
 /// Where a signature stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
@@ -332,6 +386,24 @@ mod tests {
         ] {
             assert_eq!(signature.verify(&request, b"", &key(), at(now)).is_ok(), accepted, "{now}");
         }
+    }
+
+    #[test]
+    fn what_is_signed_here_is_accepted_here() {
+        let mut request = parts(Request::post("/v1/x%2Fy?b=2&a=1").header("host", "127.0.0.1:4566"));
+        let now = at("2026-11-23T06:00:51.123Z");
+        let signer = Signer {
+            access_key_id: "AKIDEXAMPLE".into(),
+            secret_access_key: key().secret_access_key,
+            session_token: Some("token".into()),
+            region: "eu-west-1".into(),
+            service: "batch".into(),
+        };
+        signer.sign(&mut request, b"body", now).unwrap();
+        let key = AccessKey { session_token: Some("token".into()), ..key() };
+        let signature = Signature::read(&request).unwrap();
+        assert_eq!(signature.verify(&request, b"body", &key, now), Ok(()));
+        assert_eq!(signature.verify(&request, b"other", &key, now), Err(Refusal::WrongSignature));
     }
 
     #[test]

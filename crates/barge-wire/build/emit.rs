@@ -58,6 +58,9 @@ fn required(shape: &Value) -> BTreeSet<&str> {
     shape["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
+/// Members that a model requires of an answer and AWS leaves out all the same, where there is nothing to tell.
+const LEFT_OUT: &[(&str, &str)] = &[("JobDetail", "startedAt")];
+
 /// The Rust declaration of a structure or enumeration; nothing for what Rust has itself.
 fn declaration(model: &Model, name: &str) -> String {
     let shape = model.shape(name);
@@ -67,7 +70,8 @@ fn declaration(model: &Model, name: &str) -> String {
             let required = required(shape);
             writeln!(out, "structure! {{ {}, shapes::{} {{", type_name(name), constant(name)).unwrap();
             for (member, reference) in members(shape) {
-                let kind = if required.contains(member.as_str()) { "req" } else { "opt" };
+                let required = required.contains(member.as_str()) && !LEFT_OUT.contains(&(name, member));
+                let kind = if required { "req" } else { "opt" };
                 let mut rust = rust_type(model, target(reference));
                 if model.shape(target(reference))["type"] == "structure" && model.recursive(name, target(reference)) {
                     rust = format!("Box<{rust}>");

@@ -5,6 +5,7 @@ use crate::EcrService;
 use crate::names::Pick;
 use crate::rows::{self, existing_repository};
 use barge_core::{AwsError, Context};
+use barge_image::Digest;
 use barge_wire::ecr::{
     BatchDeleteImageRequest, BatchDeleteImageResponse, BatchGetImageRequest, BatchGetImageResponse,
     DescribeImagesRequest, DescribeImagesResponse, Image, ImageDetail, ImageFailure, ImageFailureCode, ImageIdentifier,
@@ -160,15 +161,16 @@ impl EcrService {
         own_registry(&cx.scope, input.registry_id.as_deref())?;
         let repository = input.repository_name.clone();
         let manifest = input.image_manifest.into_bytes();
-        let media_type = input.image_manifest_media_type;
-        let image = self
-            .store_image(cx.scope.clone(), repository, manifest, media_type, input.image_tag.clone(), cx.now)
-            .await?;
-        if input.image_digest.is_some_and(|digest| digest != image.digest) {
+        let digest = Digest::of(&manifest);
+        if input.image_digest.is_some_and(|announced| announced != digest.as_str()) {
             return Err(error::image_digest_does_not_match_exception(
                 "The specified image digest does not match the digest that Amazon ECR calculated for the image",
             ));
         }
+        let media_type = input.image_manifest_media_type;
+        let image = self
+            .store_image(cx.scope.clone(), repository, manifest, media_type, input.image_tag.clone(), cx.now)
+            .await?;
         let id = ImageIdentifier { image_digest: Some(image.digest), image_tag: input.image_tag };
         Ok(PutImageResponse {
             image: Some(Image {

@@ -128,6 +128,7 @@ impl From<AwsError> for Refusal {
         let code = match error.code.as_ref() {
             "RepositoryNotFoundException" => Code::NameUnknown,
             "ImageTagAlreadyExistsException" => Code::TagInvalid,
+            "LayersNotFoundException" => Code::ManifestBlobUnknown,
             _ if error.status < 500 => Code::ManifestInvalid,
             _ => Code::Unknown,
         };

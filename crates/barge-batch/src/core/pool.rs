@@ -1,0 +1,157 @@
+//! What attempts take and what there is to take: the machine, and compute environments as shares of it.
+//!
+//! Memory of the machine is given out strictly: attempts never hold more than there is. Its vCPUs are shares of time, so
+//! more may be promised than there are; how many is a number from outside ([`Machine::vcpu_milli`]), and an attempt
+//! that alone is larger than the machine may still have it to itself.
+
+use super::EnvironmentId;
+use serde::{Deserialize, Serialize};
+
+/// What one attempt holds from start to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Needs {
+    /// Thousandths of a vCPU.
+    pub vcpu_milli: u32,
+    /// MiB.
+    pub memory_mib: u32,
+}
+
+/// The sum of what attempts hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Thousandths of a vCPU.
+    pub vcpu_milli: u64,
+    /// MiB.
+    pub memory_mib: u64,
+    /// Attempts.
+    pub attempts: u32,
+}
+
+impl Usage {
+    pub(super) fn take(&mut self, needs: Needs) {
+        self.vcpu_milli += u64::from(needs.vcpu_milli);
+        self.memory_mib += u64::from(needs.memory_mib);
+        self.attempts += 1;
+    }
+
+    pub(super) fn give_back(&mut self, needs: Needs) {
+        assert!(self.attempts > 0, "no attempt holds anything");
+        self.vcpu_milli -= u64::from(needs.vcpu_milli);
+        self.memory_mib -= u64::from(needs.memory_mib);
+        self.attempts -= 1;
+    }
+}
+
+/// The machine that attempts run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// Thousandths of a vCPU that may be promised at a time.
+    pub vcpu_milli: u64,
+    /// MiB that may be given out at a time.
+    pub memory_mib: u64,
+}
+
+impl Machine {
+    pub(super) fn could_ever_hold(self, needs: Needs) -> bool {
+        u64::from(needs.memory_mib) <= self.memory_mib
+    }
+
+    pub(super) fn has_room(self, used: Usage, needs: Needs) -> bool {
+        let memory = used.memory_mib + u64::from(needs.memory_mib) <= self.memory_mib;
+        let vcpu = used.vcpu_milli + u64::from(needs.vcpu_milli) <= self.vcpu_milli;
+        memory && (vcpu || used.vcpu_milli == 0)
+    }
+}
+
+/// A compute environment's resource type (API Reference, "ComputeResource").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EnvironmentKind {
+    /// `FARGATE`.
+    Fargate,
+    /// `FARGATE_SPOT`.
+    FargateSpot,
+    /// `EC2`.
+    Ec2,
+    /// `SPOT`.
+    Spot,
+}
+
+/// What a job definition can run on (API Reference, "RegisterJobDefinition", `platformCapabilities`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Platform {
+    /// `FARGATE`.
+    Fargate,
+    /// `EC2`, AWS's default.
+    Ec2,
+}
+
+impl EnvironmentKind {
+    /// The platform that an environment of this kind offers.
+    pub const fn platform(self) -> Platform {
+        match self {
+            Self::Fargate | Self::FargateSpot => Platform::Fargate,
+            Self::Ec2 | Self::Spot => Platform::Ec2,
+        }
+    }
+}
+
+/// Whether a queue takes jobs, or an environment starts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Switch {
+    /// `ENABLED`.
+    Enabled,
+    /// `DISABLED`.
+    Disabled,
+}
+
+/// What is known of a compute environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvironmentSpec {
+    /// Its ARN.
+    pub id: EnvironmentId,
+    /// Its type.
+    pub kind: EnvironmentKind,
+    /// Whether attempts may start here.
+    pub switch: Switch,
+    /// Thousandths of a vCPU: AWS's `maxvCpus`.
+    pub max_vcpu_milli: u64,
+}
+
+/// A compute environment and what its attempts hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Environment {
+    /// What is known of it.
+    pub spec: EnvironmentSpec,
+    /// What its attempts hold now. Above the maximum only after the maximum was lowered.
+    pub used: Usage,
+}
+
+impl Environment {
+    pub(super) fn could_ever_hold(&self, needs: Needs) -> bool {
+        u64::from(needs.vcpu_milli) <= self.spec.max_vcpu_milli
+    }
+
+    pub(super) fn has_room(&self, needs: Needs) -> bool {
+        self.used.vcpu_milli + u64::from(needs.vcpu_milli) <= self.spec.max_vcpu_milli
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_strict_and_a_large_job_may_have_the_machine_to_itself() {
+        let machine = Machine { vcpu_milli: 2000, memory_mib: 1000 };
+        let used = Usage { vcpu_milli: 1500, memory_mib: 600, attempts: 1 };
+        for (used, vcpu_milli, memory_mib, room) in [
+            (used, 500, 400, true),
+            (used, 501, 400, false),
+            (used, 500, 401, false),
+            (Usage::default(), 64_000, 1000, true),
+            (Usage::default(), 250, 1001, false),
+        ] {
+            assert_eq!(machine.has_room(used, Needs { vcpu_milli, memory_mib }), room, "{vcpu_milli} {memory_mib}");
+        }
+    }
+}

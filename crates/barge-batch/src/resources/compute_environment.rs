@@ -1,0 +1,100 @@
+//! `AWS::Batch::ComputeEnvironment`.
+
+use super::{completed, in_capitals, resource, update_tags};
+use crate::BatchService;
+use async_trait::async_trait;
+use barge_core::resource::PropertyType::{Map, String as Text};
+use barge_core::resource::{Creation, Properties, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::{AwsError, Context, Document};
+use barge_wire::batch::{
+    Batch, CEState, CreateComputeEnvironmentRequest, DescribeComputeEnvironmentsRequest,
+    UpdateComputeEnvironmentRequest,
+};
+use barge_wire::from_properties;
+use indexmap::IndexMap;
+use std::sync::Arc;
+
+const SCHEMA: ResourceSchema = ResourceSchema {
+    type_name: "AWS::Batch::ComputeEnvironment",
+    properties: &[
+        property("ComputeEnvironmentName", Text).replaces(),
+        property("Type", Text).required().replaces(),
+        property("State", Text),
+        property("ComputeResources", Map),
+        property("ServiceRole", Text),
+        property("Tags", Map),
+    ],
+    attributes: &["ComputeEnvironmentArn"],
+};
+
+pub(super) struct ComputeEnvironmentProvider(pub(super) Arc<BatchService>);
+
+fn normalized(properties: &Document) -> IndexMap<String, Document> {
+    let mut properties = properties.as_map().cloned().unwrap_or_default();
+    in_capitals(&mut properties, "Type");
+    in_capitals(&mut properties, "State");
+    if let Some(Document::Map(resources)) = properties.get_mut("ComputeResources") {
+        in_capitals(resources, "Type");
+    }
+    properties
+}
+
+#[async_trait]
+impl ResourceProvider for ComputeEnvironmentProvider {
+    fn schema(&self) -> &ResourceSchema {
+        &SCHEMA
+    }
+
+    async fn create(&self, cx: &Context, creation: &Creation) -> Result<Resource, AwsError> {
+        let properties = Document::Map(normalized(&completed(creation, "ComputeEnvironmentName")));
+        let input: CreateComputeEnvironmentRequest = from_properties(&properties)?;
+        let made = self.0.create_environment(cx, input, Some(creation.token.clone())).await?;
+        Ok(resource("ComputeEnvironmentArn", made.compute_environment_arn.unwrap_or_default()))
+    }
+
+    async fn update(
+        &self,
+        cx: &Context,
+        physical_id: &str,
+        old: &Properties,
+        new: &Creation,
+    ) -> Result<Resource, AwsError> {
+        let mut change = normalized(&new.properties);
+        for kept in ["ComputeEnvironmentName", "Type", "Tags"] {
+            change.shift_remove(kept);
+        }
+        change.insert("ComputeEnvironment".to_owned(), physical_id.into());
+        let change: UpdateComputeEnvironmentRequest = from_properties(&Document::Map(change))?;
+        self.0.update_environment(cx, change).await?;
+        update_tags(&self.0, cx, physical_id, old, new).await?;
+        Ok(resource("ComputeEnvironmentArn", physical_id.to_owned()))
+    }
+
+    async fn delete(&self, cx: &Context, physical_id: &str, properties: &Properties) -> Result<(), AwsError> {
+        if self.read(cx, physical_id, properties).await?.is_none() {
+            return Ok(());
+        }
+        let disable = UpdateComputeEnvironmentRequest {
+            compute_environment: physical_id.to_owned(),
+            state: Some(CEState::Disabled),
+            ..UpdateComputeEnvironmentRequest::default()
+        };
+        self.0.update_environment(cx, disable).await?;
+        self.0.delete_environment(cx, physical_id).await
+    }
+
+    async fn read(
+        &self,
+        cx: &Context,
+        physical_id: &str,
+        _properties: &Properties,
+    ) -> Result<Option<Resource>, AwsError> {
+        let input = DescribeComputeEnvironmentsRequest {
+            compute_environments: Some(vec![physical_id.to_owned()]),
+            ..DescribeComputeEnvironmentsRequest::default()
+        };
+        let found = self.0.describe_compute_environments(cx, input).await?.compute_environments;
+        let found = found.into_iter().flatten().next();
+        Ok(found.map(|found| resource("ComputeEnvironmentArn", found.compute_environment_arn)))
+    }
+}

@@ -1,0 +1,144 @@
+//! The service: what it stands on, and what other services and the gateway ask of it besides AWS's operations.
+
+use crate::core::{AttemptId, Machine, Status};
+use crate::dispatcher::{self, Audience, Dispatcher, Handle, Launchpad, Pilots};
+use crate::runner::{AttemptRunner, Capacity};
+use crate::store::Rows;
+use async_trait::async_trait;
+use barge_core::ports::{CredentialIssuer, EventSink, JobSubmitter};
+use barge_core::{Ambient, Arn, AwsError, Context, Document};
+use barge_store::Store;
+use barge_wire::batch::SubmitJobRequest;
+use std::sync::Arc;
+use std::time::Duration;
+use subtle::ConstantTimeEq;
+
+/// How long an attempt's credentials work; SDKs fetch new ones before they end.
+const CREDENTIALS_LIFETIME: Duration = Duration::from_hours(6);
+
+/// What Batch needs of others.
+pub struct Ports {
+    /// Runs attempts.
+    pub runner: Arc<dyn AttemptRunner>,
+    /// Issues the credentials of job roles.
+    pub credentials: Arc<dyn CredentialIssuer>,
+    /// Hears of jobs' states, where anybody does.
+    pub events: Option<Arc<dyn EventSink>>,
+}
+
+/// What the operator decides.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// vCPUs that may be promised for each one that the machine has. Memory is never promised twice.
+    pub vcpu_overcommit: f64,
+}
+
+impl Default for Settings {
+    /// Four for one: most jobs of a pipeline wait for others most of their time.
+    fn default() -> Self {
+        Self { vcpu_overcommit: 4.0 }
+    }
+}
+
+/// AWS Batch.
+pub struct BatchService {
+    pub(crate) ambient: Ambient,
+    pub(crate) rows: Rows,
+    pub(crate) dispatcher: Handle,
+    launchpad: Launchpad,
+    credentials: Arc<dyn CredentialIssuer>,
+}
+
+/// What a container gets from the credentials endpoint, with the member names that AWS's SDKs read (Amazon ECS Developer
+/// Guide, "Task IAM role").
+#[derive(Clone, PartialEq, Eq)]
+pub struct ContainerCredentials {
+    /// The job role's ARN.
+    pub role_arn: String,
+    /// `ASIA…`.
+    pub access_key_id: String,
+    /// Secret; never logged.
+    pub secret_access_key: String,
+    /// Goes with every request.
+    pub token: String,
+    /// When they end, ISO 8601.
+    pub expiration: String,
+}
+
+impl ContainerCredentials {
+    /// The endpoint's JSON answer.
+    pub fn to_document(&self) -> Document {
+        Document::map([
+            ("RoleArn", self.role_arn.as_str().into()),
+            ("AccessKeyId", self.access_key_id.as_str().into()),
+            ("SecretAccessKey", self.secret_access_key.as_str().into()),
+            ("Token", self.token.as_str().into()),
+            ("Expiration", Document::from(self.expiration.as_str())),
+        ])
+    }
+}
+
+impl BatchService {
+    /// Opens Batch's tables in `store`, takes up the jobs that the last run left, and starts the scheduler. It stops when
+    /// the service is dropped.
+    pub async fn open(store: Store, ambient: Ambient, ports: Ports, settings: Settings) -> Result<Arc<Self>, AwsError> {
+        let Ports { runner, credentials, events } = ports;
+        let rows = Rows::open(store)?;
+        let secret = rows.secret(&*ambient.ids).await?;
+        let launchpad = Launchpad { endpoint: ambient.endpoint.clone(), secret };
+        let machine = machine(runner.capacity(), settings);
+        let clock = Arc::clone(&ambient.clock);
+        let (pilots, news) = Pilots::new(runner, rows.clone(), Arc::clone(&clock), launchpad.clone());
+        let audience = match events {
+            Some(sink) => dispatcher::start_outbox(rows.clone(), sink, Arc::clone(&ambient.ids)),
+            None => Audience::Nobody,
+        };
+        let dispatcher = Dispatcher { rows: rows.clone(), clock, machine, audience, pilots, news };
+        let dispatcher = dispatcher::start(dispatcher).await?;
+        Ok(Arc::new(Self { ambient, rows, dispatcher, launchpad, credentials }))
+    }
+
+    /// Answers a container that asks for its job role's credentials: `attempt` from the path
+    /// `/_barge/credentials/ATTEMPT`, `authorization` the header's value. `AccessDeniedException` (403) where the token is
+    /// wrong, the attempt is not live, or its job has no role.
+    pub async fn container_credentials(
+        &self,
+        attempt: &str,
+        authorization: &str,
+    ) -> Result<ContainerCredentials, AwsError> {
+        let denied = || AwsError::new("AccessDeniedException", 403, "No credentials for this token.");
+        let id: AttemptId = attempt.parse().map_err(|_| denied())?;
+        let expected = self.launchpad.token(id);
+        if !bool::from(expected.as_bytes().ct_eq(authorization.as_bytes())) {
+            return Err(denied());
+        }
+        let stored = self.rows.job(id.job).await?.ok_or_else(denied)?;
+        let live = stored.job.live_id() == Some(id);
+        let running = matches!(stored.job.status, Status::Starting | Status::Running);
+        let role = stored.detail.container.and_then(|container| container.job_role_arn);
+        let role = role.filter(|_| live && running).ok_or_else(denied)?;
+        let arn: Arn = role.parse().map_err(AwsError::internal)?;
+        let issued = self.credentials.issue(&arn, &id.job.to_string(), CREDENTIALS_LIFETIME).await?;
+        Ok(ContainerCredentials {
+            role_arn: role,
+            access_key_id: issued.access_key_id,
+            secret_access_key: issued.secret_access_key,
+            token: issued.session_token,
+            expiration: issued.expiration.iso8601(),
+        })
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` saturates; a machine has few processors
+fn machine(capacity: Capacity, settings: Settings) -> Machine {
+    let vcpu_milli = (capacity.vcpu * settings.vcpu_overcommit.max(0.0) * 1000.0) as u64;
+    Machine { vcpu_milli, memory_mib: capacity.memory_mib }
+}
+
+#[async_trait]
+impl JobSubmitter for BatchService {
+    async fn submit(&self, cx: &Context, request: Document) -> Result<String, AwsError> {
+        let request: SubmitJobRequest = barge_wire::Value::from_document(request)?;
+        Ok(self.submit(cx, request).await?.job_id)
+    }
+}

@@ -1,0 +1,126 @@
+//! CloudFormation's operations: reading requests, AWS's errors, answers out of the engine's records. Decisions about
+//! stacks are the engine's.
+
+mod capabilities;
+mod change_sets;
+mod events;
+mod pages;
+mod request;
+mod resources;
+mod stacks;
+mod template_url;
+mod templates;
+
+use crate::engine::{self, StackRecord};
+use crate::template::{Pseudo, TemplateError};
+use crate::{Engine, Registry};
+use barge_core::ports::ObjectStore;
+use barge_core::{Ambient, AwsError, Context, Scope};
+use barge_store::{Store, StoreError};
+use barge_wire::cloudformation as wire;
+use std::sync::Arc;
+
+/// AWS CloudFormation.
+pub struct CloudFormation {
+    engine: Engine,
+    objects: Arc<dyn ObjectStore>,
+}
+
+impl CloudFormation {
+    /// The service over `store`, with the resource types of `registry` and templates behind URLs from `objects`. Call
+    /// [`CloudFormation::resume`] when the other services are ready.
+    pub fn open(
+        store: Store,
+        ambient: Ambient,
+        registry: Registry,
+        objects: Arc<dyn ObjectStore>,
+    ) -> Result<Arc<Self>, StoreError> {
+        Ok(Arc::new(Self { engine: Engine::open(store, ambient, registry)?, objects }))
+    }
+
+    /// Takes up every stack that was being made or removed when the server stopped, and gives their number.
+    pub async fn resume(&self) -> Result<usize, AwsError> {
+        self.engine.resume().await
+    }
+
+    /// The engine behind the operations.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The stack that a client names by name or ARN; a deleted one only by its ARN.
+    async fn find(&self, scope: &Scope, name_or_id: &str) -> Result<Option<StackRecord>, AwsError> {
+        let (scope, key) = (scope.clone(), name_or_id.to_owned());
+        self.engine
+            .store()
+            .read(move |db| {
+                if key.starts_with("arn:") {
+                    engine::stack_by_id(db, &scope, &key)
+                } else {
+                    engine::stack_by_name(db, &scope, &key)
+                }
+            })
+            .await
+    }
+
+    async fn existing(&self, scope: &Scope, name_or_id: &str) -> Result<StackRecord, AwsError> {
+        let stack = self.find(scope, name_or_id).await?;
+        stack.ok_or_else(|| invalid(format!("Stack with id {name_or_id} does not exist")))
+    }
+}
+
+/// CloudFormation's error for everything that is wrong with a request.
+fn invalid(message: impl Into<String>) -> AwsError {
+    AwsError::new("ValidationError", 400, message)
+}
+
+/// What Barge lacks of an operation.
+fn lacking(what: &str) -> AwsError {
+    AwsError::not_implemented("AWS CloudFormation", what)
+}
+
+impl From<TemplateError> for AwsError {
+    fn from(error: TemplateError) -> Self {
+        invalid(error.to_string())
+    }
+}
+
+fn pseudo(scope: &Scope) -> Pseudo {
+    Pseudo { account: scope.account.clone(), region: scope.region.clone(), stack_id: None, stack_name: None }
+}
+
+macro_rules! operations {
+    ($($name:ident: $input:ident -> $output:ident = $module:ident::$function:ident;)*) => {
+        impl wire::CloudFormation for CloudFormation {
+            $(async fn $name(&self, cx: &Context, input: wire::$input) -> Result<wire::$output, AwsError> {
+                $module::$function(self, cx, input).await
+            })*
+
+            async fn delete_stack(&self, cx: &Context, input: wire::DeleteStackInput) -> Result<(), AwsError> {
+                stacks::delete(self, cx, input).await
+            }
+        }
+    };
+}
+
+operations! {
+    create_stack: CreateStackInput -> CreateStackOutput = stacks::create;
+    describe_stacks: DescribeStacksInput -> DescribeStacksOutput = stacks::describe;
+    list_stacks: ListStacksInput -> ListStacksOutput = stacks::list;
+    update_termination_protection: UpdateTerminationProtectionInput -> UpdateTerminationProtectionOutput = stacks::protect;
+    describe_stack_events: DescribeStackEventsInput -> DescribeStackEventsOutput = events::describe;
+    describe_stack_resource: DescribeStackResourceInput -> DescribeStackResourceOutput = resources::describe_one;
+    describe_stack_resources: DescribeStackResourcesInput -> DescribeStackResourcesOutput = resources::describe;
+    list_stack_resources: ListStackResourcesInput -> ListStackResourcesOutput = resources::list;
+    get_template: GetTemplateInput -> GetTemplateOutput = templates::get;
+    get_template_summary: GetTemplateSummaryInput -> GetTemplateSummaryOutput = templates::summary;
+    validate_template: ValidateTemplateInput -> ValidateTemplateOutput = templates::validate;
+    create_change_set: CreateChangeSetInput -> CreateChangeSetOutput = change_sets::create;
+    describe_change_set: DescribeChangeSetInput -> DescribeChangeSetOutput = change_sets::describe;
+    execute_change_set: ExecuteChangeSetInput -> ExecuteChangeSetOutput = change_sets::execute;
+    delete_change_set: DeleteChangeSetInput -> DeleteChangeSetOutput = change_sets::delete;
+    list_change_sets: ListChangeSetsInput -> ListChangeSetsOutput = change_sets::list;
+}
+
+#[cfg(test)]
+mod tests;

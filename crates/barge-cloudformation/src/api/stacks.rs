@@ -1,0 +1,289 @@
+//! Stacks: CreateStack, DescribeStacks, ListStacks, DeleteStack, UpdateTerminationProtection.
+
+use super::request::{self, refuse, some, watches};
+use super::{CloudFormation, capabilities, invalid, pages, pseudo};
+use crate::engine::{self, HIDDEN, OnFailure, Phase, Plan, StackRecord};
+use crate::template::{Pseudo, Template};
+use barge_core::{AwsError, Context};
+use barge_wire::cloudformation::{
+    self as wire, Capability, CreateStackInput, CreateStackOutput, DeleteStackInput, DeploymentConfigMode,
+    DescribeStacksInput, DescribeStacksOutput, ListStacksInput, ListStacksOutput, StackDriftInformation,
+    StackDriftInformationSummary, StackDriftStatus, StackStatus, StackSummary, UpdateTerminationProtectionInput,
+    UpdateTerminationProtectionOutput,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A stack's settings, before there is anything of it.
+pub(super) struct Settings {
+    pub(super) name: String,
+    pub(super) tags: BTreeMap<String, String>,
+    pub(super) capabilities: Vec<Capability>,
+    pub(super) on_failure: OnFailure,
+    pub(super) token: Option<String>,
+}
+
+/// The record of a stack that nothing was done about yet.
+pub(super) fn blank(service: &CloudFormation, cx: &Context, settings: Settings) -> StackRecord {
+    let ambient = service.engine.ambient();
+    let Settings { name, tags, capabilities, on_failure, token } = settings;
+    let now = ambient.clock.now();
+    StackRecord {
+        id: cx.scope.arn("cloudformation", format!("stack/{name}/{}", ambient.ids.uuid())).to_string(),
+        name,
+        scope: cx.scope.clone(),
+        principal: cx.principal.clone(),
+        description: None,
+        parameters: BTreeMap::new(),
+        conditions: BTreeMap::new(),
+        capabilities: capabilities.iter().map(|capability| capability.as_str().to_owned()).collect(),
+        tags,
+        on_failure,
+        timeout_minutes: None,
+        retain_except_on_create: false,
+        termination_protection: false,
+        creation_token: token.clone(),
+        token,
+        change_set: None,
+        status: StackStatus::ReviewInProgress,
+        status_reason: None,
+        created: now,
+        started: now,
+        deleted: None,
+        outputs: Vec::new(),
+        phase: Phase::Creating,
+        failed: Vec::new(),
+        cause: None,
+    }
+}
+
+/// The plan of a stack, with the pseudo parameters that are its own.
+pub(super) fn plan(
+    service: &CloudFormation,
+    stack: &StackRecord,
+    body: &str,
+    given: &BTreeMap<String, String>,
+) -> Result<Plan, AwsError> {
+    let known =
+        Pseudo { stack_id: Some(stack.id.clone()), stack_name: Some(stack.name.clone()), ..pseudo(&stack.scope) };
+    let template = Template::parse(body)?;
+    let plan = Plan::new(template, given, &known, service.engine.registry());
+    plan.map_err(|problems| invalid(problems.to_string()))
+}
+
+/// What a failed creation leads to, from the two members that say it.
+fn on_failure(input: &CreateStackInput) -> Result<OnFailure, AwsError> {
+    let disabled =
+        input.deployment_config.as_ref().and_then(|config| config.disable_rollback).or(input.disable_rollback);
+    match (disabled, input.on_failure) {
+        (Some(_), Some(_)) => Err(invalid("You can specify either DisableRollback or OnFailure, but not both")),
+        (Some(true), None) | (None, Some(wire::OnFailure::DoNothing)) => Ok(OnFailure::DoNothing),
+        (None, Some(wire::OnFailure::Delete)) => Ok(OnFailure::Delete),
+        (Some(false) | None, None) | (None, Some(wire::OnFailure::Rollback)) => Ok(OnFailure::Rollback),
+    }
+}
+
+pub(super) async fn create(
+    service: &CloudFormation,
+    cx: &Context,
+    input: CreateStackInput,
+) -> Result<CreateStackOutput, AwsError> {
+    request::stack_name(&input.stack_name)?;
+    let express =
+        input.deployment_config.as_ref().and_then(|config| config.mode) == Some(DeploymentConfigMode::Express);
+    refuse(
+        "CreateStack",
+        &[
+            ("NotificationARNs", some(input.notification_ar_ns.as_ref())),
+            ("RollbackConfiguration", watches(input.rollback_configuration.as_ref())),
+            ("ResourceTypes", some(input.resource_types.as_ref())),
+            ("RoleARN", input.role_arn.is_some()),
+            ("StackPolicyBody", input.stack_policy_body.is_some()),
+            ("StackPolicyURL", input.stack_policy_url.is_some()),
+            ("DeploymentConfig.Mode EXPRESS", express),
+            ("DisableValidation", input.disable_validation == Some(true)),
+        ],
+    )?;
+    let on_failure = on_failure(&input)?;
+    if let Some(existing) = service.find(&cx.scope, &input.stack_name).await? {
+        if input.client_request_token.is_some() && existing.creation_token == input.client_request_token {
+            return Ok(CreateStackOutput { stack_id: Some(existing.id), ..CreateStackOutput::default() });
+        }
+        let text = format!("Stack [{}] already exists", input.stack_name);
+        return Err(wire::error::already_exists_exception(text));
+    }
+    let settings = Settings {
+        name: input.stack_name,
+        tags: request::tags(input.tags)?,
+        capabilities: input.capabilities.unwrap_or_default(),
+        on_failure,
+        token: input.client_request_token,
+    };
+    let given = settings.capabilities.clone();
+    let mut stack = blank(service, cx, settings);
+    stack.timeout_minutes = input.timeout_in_minutes;
+    stack.retain_except_on_create = input.retain_except_on_create == Some(true);
+    stack.termination_protection = input.enable_termination_protection == Some(true);
+    let body = request::template(service, cx, input.template_body, input.template_url).await?;
+    let parameters = request::parameters(input.parameters)?;
+    let plan = plan(service, &stack, &body, &parameters)?;
+    capabilities::check(&plan.template, &given)?;
+    stack.description.clone_from(&plan.template.description);
+    let id = stack.id.clone();
+    service.engine.create(stack, plan, body, None).await?;
+    Ok(CreateStackOutput { stack_id: Some(id), ..CreateStackOutput::default() })
+}
+
+pub(super) async fn describe(
+    service: &CloudFormation,
+    cx: &Context,
+    input: DescribeStacksInput,
+) -> Result<DescribeStacksOutput, AwsError> {
+    let (stacks, next_token) = if let Some(name) = input.stack_name.filter(|name| !name.is_empty()) {
+        (vec![service.existing(&cx.scope, &name).await?], None)
+    } else {
+        let scope = cx.scope.clone();
+        let mut stacks = service.engine.store().read(move |db| engine::stacks(db, &scope)).await?;
+        stacks.retain(StackRecord::live);
+        pages::page(stacks, input.next_token.as_deref())?
+    };
+    Ok(DescribeStacksOutput { stacks: Some(stacks.into_iter().map(described).collect()), next_token })
+}
+
+fn described(stack: StackRecord) -> wire::Stack {
+    let parameters: Vec<wire::Parameter> = stack
+        .parameters
+        .into_iter()
+        .map(|(key, parameter)| wire::Parameter {
+            parameter_key: Some(key),
+            parameter_value: Some(if parameter.no_echo { HIDDEN.to_owned() } else { parameter.text }),
+            ..wire::Parameter::default()
+        })
+        .collect();
+    let outputs: Vec<wire::Output> = stack
+        .outputs
+        .into_iter()
+        .map(|output| wire::Output {
+            output_key: Some(output.key),
+            output_value: Some(output.value),
+            description: output.description,
+            ..wire::Output::default()
+        })
+        .collect();
+    wire::Stack {
+        stack_id: Some(stack.id),
+        stack_name: stack.name,
+        change_set_id: stack.change_set,
+        description: stack.description,
+        parameters: Some(parameters).filter(|list| !list.is_empty()),
+        creation_time: stack.created,
+        deletion_time: stack.deleted,
+        rollback_configuration: Some(wire::RollbackConfiguration::default()),
+        stack_status: stack.status,
+        stack_status_reason: stack.status_reason,
+        disable_rollback: Some(stack.on_failure == OnFailure::DoNothing),
+        notification_ar_ns: Some(Vec::new()),
+        timeout_in_minutes: stack.timeout_minutes,
+        capabilities: Some(capability_list(&stack.capabilities)).filter(|list| !list.is_empty()),
+        outputs: Some(outputs).filter(|list| !list.is_empty()),
+        tags: Some(tag_list(stack.tags)),
+        enable_termination_protection: Some(stack.termination_protection),
+        drift_information: Some(StackDriftInformation {
+            stack_drift_status: StackDriftStatus::NotChecked,
+            ..StackDriftInformation::default()
+        }),
+        retain_except_on_create: stack.retain_except_on_create.then_some(true),
+        ..wire::Stack::default()
+    }
+}
+
+pub(super) fn capability_list(names: &[String]) -> Vec<Capability> {
+    names.iter().filter_map(|name| Capability::parse(name)).collect()
+}
+
+pub(super) fn tag_list(tags: BTreeMap<String, String>) -> Vec<wire::Tag> {
+    tags.into_iter().map(|(key, value)| wire::Tag { key, value }).collect()
+}
+
+pub(super) async fn list(
+    service: &CloudFormation,
+    cx: &Context,
+    input: ListStacksInput,
+) -> Result<ListStacksOutput, AwsError> {
+    let scope = cx.scope.clone();
+    let mut stacks = service.engine.store().read(move |db| engine::stacks(db, &scope)).await?;
+    if let Some(wanted) = input.stack_status_filter.filter(|wanted| !wanted.is_empty()) {
+        stacks.retain(|stack| wanted.contains(&stack.status));
+    }
+    let (stacks, next_token) = pages::page(stacks, input.next_token.as_deref())?;
+    let summaries = stacks
+        .into_iter()
+        .map(|stack| StackSummary {
+            stack_id: Some(stack.id),
+            stack_name: stack.name,
+            template_description: stack.description,
+            creation_time: stack.created,
+            deletion_time: stack.deleted,
+            stack_status: stack.status,
+            stack_status_reason: stack.status_reason,
+            drift_information: Some(StackDriftInformationSummary {
+                stack_drift_status: StackDriftStatus::NotChecked,
+                ..StackDriftInformationSummary::default()
+            }),
+            ..StackSummary::default()
+        })
+        .collect();
+    Ok(ListStacksOutput { stack_summaries: Some(summaries), next_token })
+}
+
+pub(super) async fn delete(service: &CloudFormation, cx: &Context, input: DeleteStackInput) -> Result<(), AwsError> {
+    refuse(
+        "DeleteStack",
+        &[
+            ("RoleARN", input.role_arn.is_some()),
+            ("DeletionMode FORCE_DELETE_STACK", input.deletion_mode == Some(wire::DeletionMode::ForceDeleteStack)),
+            (
+                "DeploymentConfig.Mode EXPRESS",
+                input.deployment_config.as_ref().and_then(|config| config.mode) == Some(DeploymentConfigMode::Express),
+            ),
+        ],
+    )?;
+    // Deleting what isn't there succeeds, as on AWS.
+    let Some(stack) = service.find(&cx.scope, &input.stack_name).await?.filter(StackRecord::live) else {
+        return Ok(());
+    };
+    if stack.termination_protection {
+        return Err(invalid(format!(
+            "Stack [{}] cannot be deleted while TerminationProtection is enabled",
+            stack.name
+        )));
+    }
+    let keep: BTreeSet<String> = input.retain_resources.into_iter().flatten().collect();
+    if !keep.is_empty() {
+        if stack.status != StackStatus::DeleteFailed {
+            return Err(invalid(format!(
+                "Invalid operation on stack [{}]. When you delete a stack, specify which resources to retain only when \
+                 the stack is in the DELETE_FAILED state.",
+                stack.id
+            )));
+        }
+        let id = stack.id.clone();
+        let resources = service.engine.store().read(move |db| engine::resources(db, &id)).await?;
+        if let Some(unknown) = keep.iter().find(|name| !resources.iter().any(|record| record.logical_id == **name)) {
+            return Err(invalid(format!("Resource {unknown} does not exist for stack {}", stack.name)));
+        }
+    }
+    service.engine.delete(&stack.id, keep, input.client_request_token).await
+}
+
+pub(super) async fn protect(
+    service: &CloudFormation,
+    cx: &Context,
+    input: UpdateTerminationProtectionInput,
+) -> Result<UpdateTerminationProtectionOutput, AwsError> {
+    let stack = service.existing(&cx.scope, &input.stack_name).await?;
+    if !stack.live() {
+        return Err(invalid(format!("Stack [{}] does not exist", input.stack_name)));
+    }
+    service.engine.protect(&stack.id, input.enable_termination_protection).await?;
+    Ok(UpdateTerminationProtectionOutput { stack_id: Some(stack.id) })
+}

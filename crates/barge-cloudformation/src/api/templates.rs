@@ -1,0 +1,110 @@
+//! Templates without stacks, and the templates of stacks: ValidateTemplate, GetTemplateSummary, GetTemplate.
+
+use super::capabilities::Needed;
+use super::{CloudFormation, change_sets, invalid, pseudo, request};
+use crate::engine::{self, Plan};
+use crate::template::{Parameter, Schemas as _, Template};
+use barge_core::{AwsError, Context, Document};
+use barge_wire::cloudformation::{
+    GetTemplateInput, GetTemplateOutput, GetTemplateSummaryInput, GetTemplateSummaryOutput, ParameterConstraints,
+    ParameterDeclaration, TemplateParameter, TemplateStage, ValidateTemplateInput, ValidateTemplateOutput, Warnings,
+};
+
+pub(super) async fn validate(
+    service: &CloudFormation,
+    cx: &Context,
+    input: ValidateTemplateInput,
+) -> Result<ValidateTemplateOutput, AwsError> {
+    let body = request::template(service, cx, input.template_body, input.template_url).await?;
+    let template = Plan::validate(&body, &pseudo(&cx.scope), service.engine.registry())?;
+    let needed = Needed::by(&template);
+    let parameters = template
+        .parameters
+        .into_iter()
+        .map(|(name, parameter)| TemplateParameter {
+            parameter_key: Some(name),
+            default_value: parameter.default,
+            no_echo: Some(parameter.no_echo),
+            description: parameter.description,
+        })
+        .collect();
+    Ok(ValidateTemplateOutput {
+        parameters: Some(parameters),
+        description: template.description,
+        capabilities: needed.as_ref().map(|needed| vec![needed.capability]),
+        capabilities_reason: needed.as_ref().map(Needed::reason),
+        ..ValidateTemplateOutput::default()
+    })
+}
+
+pub(super) async fn summary(
+    service: &CloudFormation,
+    cx: &Context,
+    input: GetTemplateSummaryInput,
+) -> Result<GetTemplateSummaryOutput, AwsError> {
+    request::refuse(
+        "GetTemplateSummary",
+        &[("StackSetName", input.stack_set_name.is_some()), ("CallAs", input.call_as.is_some())],
+    )?;
+    let body = match (input.stack_name, input.template_body, input.template_url) {
+        (Some(name), None, None) => stored(service, cx, &name).await?,
+        (None, body, url) => request::template(service, cx, body, url).await?,
+        _ => return Err(invalid("Only one of StackName, TemplateBody and TemplateURL may be specified")),
+    };
+    let lenient = input.template_summary_config.and_then(|c| c.treat_unrecognized_resource_types_as_warnings);
+    let registry = service.engine.registry();
+    let template = match lenient {
+        Some(true) => Template::parse(&body)?,
+        _ => Plan::validate(&body, &pseudo(&cx.scope), registry)?,
+    };
+    let needed = Needed::by(&template);
+    let mut types: Vec<String> = template.resources.values().map(|resource| resource.type_name.clone()).collect();
+    types.sort();
+    types.dedup();
+    let unknown: Vec<String> = types.iter().filter(|name| registry.schema(name).is_none()).cloned().collect();
+    Ok(GetTemplateSummaryOutput {
+        parameters: Some(template.parameters.into_iter().map(declared).collect()),
+        description: template.description,
+        capabilities: needed.as_ref().map(|needed| vec![needed.capability]),
+        capabilities_reason: needed.as_ref().map(Needed::reason),
+        resource_types: Some(types),
+        version: template.version,
+        metadata: template.metadata.as_ref().map(Document::to_json),
+        warnings: (!unknown.is_empty()).then_some(Warnings { unrecognized_resource_types: Some(unknown) }),
+        ..GetTemplateSummaryOutput::default()
+    })
+}
+
+fn declared((name, parameter): (String, Parameter)) -> ParameterDeclaration {
+    let allowed = Some(parameter.allowed_values).filter(|values| !values.is_empty());
+    ParameterDeclaration {
+        parameter_key: Some(name),
+        default_value: parameter.default,
+        parameter_type: Some(parameter.type_name),
+        no_echo: Some(parameter.no_echo),
+        description: parameter.description,
+        parameter_constraints: Some(ParameterConstraints { allowed_values: allowed }),
+    }
+}
+
+/// The template of a stack, as it was given.
+async fn stored(service: &CloudFormation, cx: &Context, stack: &str) -> Result<String, AwsError> {
+    let id = service.existing(&cx.scope, stack).await?.id;
+    let body = service.engine.store().read(move |db| engine::template(db, &id)).await?;
+    body.ok_or_else(|| invalid(format!("Stack with id {stack} has no template yet")))
+}
+
+pub(super) async fn get(
+    service: &CloudFormation,
+    cx: &Context,
+    input: GetTemplateInput,
+) -> Result<GetTemplateOutput, AwsError> {
+    let body = match (input.change_set_name, input.stack_name) {
+        (Some(set), stack) => change_sets::find(service, cx, &set, stack.as_deref()).await?.template,
+        (None, Some(stack)) => stored(service, cx, &stack).await?,
+        (None, None) => return Err(invalid("Either StackName or ChangeSetName must be specified")),
+    };
+    // Without transforms the processed template is the original.
+    let stages = vec![TemplateStage::Original, TemplateStage::Processed];
+    Ok(GetTemplateOutput { template_body: Some(body), stages_available: Some(stages) })
+}

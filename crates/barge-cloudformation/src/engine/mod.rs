@@ -1,0 +1,211 @@
+//! Stacks: making and removing what templates declare. Each stack that something is being done to has one task; it
+//! takes what happened, lets the machine decide, commits, and only then calls providers. A restarted server takes up
+//! every unfinished stack where it was.
+//!
+//! The operations' shapes and errors are the `api` module's.
+
+mod calls;
+mod machine;
+mod plan;
+mod record;
+mod runner;
+mod tables;
+mod task;
+
+pub use plan::{Plan, PlannedResource};
+
+pub(crate) use machine::OnFailure;
+pub(crate) use machine::Phase;
+pub(crate) use record::{ChangeSetRecord, EventRecord, HIDDEN, ResourceRecord, StackRecord};
+pub(crate) use tables::{
+    change_set, change_sets, events, remove_change_set, resources, save_change_set, save_stack, stack_by_id,
+    stack_by_name, stack_of, stacks, template,
+};
+
+use crate::Registry;
+use barge_core::{Ambient, AwsError, Scope};
+use barge_store::rusqlite::Transaction;
+use barge_store::{Store, StoreError};
+use barge_wire::cloudformation::{StackStatus, error};
+use runner::{Changes, Happening, Runner};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use task::{Begun, Message, Task};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// How long a deleted stack can still be described, in days (API reference, DescribeStacks: "90 days").
+const REMEMBERED_DAYS: u64 = 90;
+
+/// Makes and removes stacks. Clones share the work.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    ambient: Ambient,
+    registry: Registry,
+    /// The tasks that run, by stack.
+    tasks: Mutex<HashMap<String, mpsc::UnboundedSender<Message>>>,
+    /// Counts commits, for those who wait for a stack to settle.
+    commits: watch::Sender<u64>,
+}
+
+impl Engine {
+    /// The engine over `store`, with the resource types of `registry`. Nothing runs before [`Engine::resume`].
+    pub fn open(store: Store, ambient: Ambient, registry: Registry) -> Result<Self, StoreError> {
+        store.migrate(tables::ROOM, tables::STEPS)?;
+        let inner = Inner { store, ambient, registry, tasks: Mutex::default(), commits: watch::Sender::new(0) };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Takes up every stack that was being made or removed when the server stopped, and gives their number. Call once,
+    /// inside the async runtime, when every provider's service is ready.
+    pub async fn resume(&self) -> Result<usize, AwsError> {
+        let days = std::time::Duration::from_secs(REMEMBERED_DAYS * 86_400);
+        let millis = i64::try_from(days.as_millis()).unwrap_or(i64::MAX);
+        let oldest = barge_core::Timestamp::from_millis(self.inner.ambient.clock.now().millis() - millis);
+        self.inner.store.write(move |tx| tables::forget_deleted(tx, oldest)).await?;
+        let ids = self.inner.store.read(tables::unsettled).await?;
+        let count = ids.len();
+        for id in ids {
+            self.send(&id, Message::Resume);
+        }
+        Ok(count)
+    }
+
+    /// The resource types that there are.
+    pub fn registry(&self) -> &Registry {
+        &self.inner.registry
+    }
+
+    /// Waits until nothing is being done to the stack any more; at once where there is no such stack.
+    pub async fn settled(&self, stack_id: &str) -> Result<(), AwsError> {
+        let mut commits = self.inner.commits.subscribe();
+        loop {
+            let id = stack_id.to_owned();
+            let unsettled = self.inner.store.read(move |db| Ok::<_, StoreError>(tables::unsettled(db)?.contains(&id)));
+            if !unsettled.await? || commits.changed().await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub(crate) fn ambient(&self) -> &Ambient {
+        &self.inner.ambient
+    }
+
+    /// Makes the stack of `plan` after the settings in `stack`; `body` is the template's text. Returns once the stack is
+    /// stored and its making has begun. `AlreadyExistsException` where another stack has its name. `executed` is the
+    /// change set that this carries out: it is recorded as such together with the beginning.
+    pub(crate) async fn create(
+        &self,
+        stack: StackRecord,
+        plan: Plan,
+        body: String,
+        executed: Option<ChangeSetRecord>,
+    ) -> Result<(), AwsError> {
+        let Ambient { clock, ids, .. } = &self.inner.ambient;
+        let now = clock.now();
+        let mut runner = Runner::planned(stack, plan, now);
+        let mut changes = runner.apply(Happening::Start, now, ids.as_ref());
+        changes.stack = true;
+        changes.resources = (0..runner.resources.len()).collect();
+        let calls = std::mem::take(&mut changes.calls);
+        let write = task::writes(&runner, changes);
+        let (id, name, scope) = (runner.stack.id.clone(), runner.stack.name.clone(), runner.stack.scope.clone());
+        let stack_id = id.clone();
+        let write = move |tx: &Transaction<'_>| {
+            check_name(tx, &scope, &name, &id, executed.as_ref())?;
+            tables::save_template(tx, &id, &body)?;
+            if let Some(set) = executed {
+                tables::save_change_set(tx, &set)?;
+            }
+            write(tx)
+        };
+        let (reply, answer) = oneshot::channel();
+        let begun = Begun { runner: Box::new(runner), calls, write: Box::new(write), reply };
+        self.send(&stack_id, Message::Begin(begun));
+        answer.await.unwrap_or_else(|_| Err(stopping()))
+    }
+
+    /// Begins to delete a stack; the resources named in `keep` stay. Returns once that is stored.
+    pub(crate) async fn delete(
+        &self,
+        stack_id: &str,
+        keep: BTreeSet<String>,
+        token: Option<String>,
+    ) -> Result<(), AwsError> {
+        self.ask(stack_id, Happening::Delete { keep, token }).await
+    }
+
+    /// Switches a stack's termination protection.
+    pub(crate) async fn protect(&self, stack_id: &str, protected: bool) -> Result<(), AwsError> {
+        self.ask(stack_id, Happening::Protect(protected)).await
+    }
+
+    /// Has the stack's task take `happening`, and waits until what comes of it is stored.
+    async fn ask(&self, stack_id: &str, happening: Happening) -> Result<(), AwsError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(stack_id, Message::Asked(happening, reply));
+        answer.await.unwrap_or_else(|_| Err(stopping()))
+    }
+
+    /// Gives the stack's task a message, and starts the task where there is none.
+    fn send(&self, stack_id: &str, message: Message) {
+        let mut tasks = self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let message = match tasks.get(stack_id) {
+            Some(task) => match task.send(message) {
+                Ok(()) => return,
+                Err(mpsc::error::SendError(message)) => message,
+            },
+            None => message,
+        };
+        let (sender, receiver) = mpsc::unbounded_channel();
+        // The receiver is alive: it is in this function.
+        let _ = sender.send(message);
+        tasks.insert(stack_id.to_owned(), sender.clone());
+        tokio::spawn(Task::new(self.clone(), stack_id.to_owned(), sender, receiver).run());
+    }
+
+    fn committed(&self) {
+        self.inner.commits.send_modify(|count| *count += 1);
+    }
+
+    /// Stores what `runner` changed, in one commit.
+    async fn commit(&self, runner: &Runner, changes: Changes) -> Result<(), AwsError> {
+        let write = task::writes(runner, changes);
+        self.inner.store.write(write).await?;
+        self.committed();
+        Ok(())
+    }
+}
+
+fn stopping() -> AwsError {
+    AwsError::internal("the server is stopping")
+}
+
+/// Whether the stack `id` may be begun under `name`: the name is free, or the stack is the one under review that the
+/// change set is for.
+fn check_name(
+    tx: &Transaction<'_>,
+    scope: &Scope,
+    name: &str,
+    id: &str,
+    executed: Option<&ChangeSetRecord>,
+) -> Result<(), AwsError> {
+    let holder = tables::stack_by_name(tx, scope, name)?;
+    match (holder, executed) {
+        (None, None) => Ok(()),
+        (Some(stack), Some(_)) if stack.id == id && stack.status == StackStatus::ReviewInProgress => Ok(()),
+        (None, Some(set)) => {
+            Err(error::change_set_not_found_exception(format!("ChangeSet [{}] does not exist", set.name)))
+        }
+        (Some(_), _) => Err(error::already_exists_exception(format!("Stack [{name}] already exists"))),
+    }
+}

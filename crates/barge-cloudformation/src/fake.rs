@@ -1,0 +1,170 @@
+//! Resource types for tests: their resources live in a map, and tests decide which calls fail or wait.
+
+use async_trait::async_trait;
+use barge_core::resource::{
+    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+};
+use barge_core::{AwsError, Context, Document};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
+
+const PROPERTIES: &[Property] = &[
+    property("Name", PropertyType::String).replaces(),
+    property("Value", PropertyType::String),
+    property("List", PropertyType::List),
+];
+
+/// What the resources and the tests share.
+#[derive(Default)]
+pub(crate) struct World {
+    state: Mutex<Inner>,
+    /// Calls about these logical ids wait until they are taken out.
+    held: watch::Sender<BTreeSet<String>>,
+    /// Counts calls that have begun.
+    begun: watch::Sender<usize>,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// By physical id: the token that it was made with and its properties.
+    exists: BTreeMap<String, (String, Document)>,
+    failing: BTreeSet<String>,
+    stuck: BTreeSet<String>,
+    log: Vec<String>,
+    principals: BTreeSet<String>,
+}
+
+impl World {
+    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.state.lock().unwrap()
+    }
+
+    /// The creation of this logical id fails.
+    pub(crate) fn fail(&self, logical_id: &str) {
+        self.inner().failing.insert(logical_id.to_owned());
+    }
+
+    /// Deletions of this logical id's resource fail, or no longer do.
+    pub(crate) fn stick(&self, logical_id: &str, sticks: bool) {
+        let mut inner = self.inner();
+        if sticks {
+            inner.stuck.insert(logical_id.to_owned())
+        } else {
+            inner.stuck.remove(logical_id)
+        };
+    }
+
+    /// Calls about this logical id wait.
+    pub(crate) fn hold(&self, logical_id: &str) {
+        self.held.send_modify(|held| {
+            held.insert(logical_id.to_owned());
+        });
+    }
+
+    /// They go on.
+    pub(crate) fn release(&self, logical_id: &str) {
+        self.held.send_modify(|held| {
+            held.remove(logical_id);
+        });
+    }
+
+    /// Waits until `calls` calls in all have begun.
+    pub(crate) async fn begun(&self, calls: usize) {
+        self.begun.subscribe().wait_for(|begun| *begun >= calls).await.unwrap();
+    }
+
+    /// Physical ids of what exists.
+    pub(crate) fn exists(&self) -> Vec<String> {
+        self.inner().exists.keys().cloned().collect()
+    }
+
+    /// What was done, e.g. `+Queue`, `-Queue`.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.inner().log.clone()
+    }
+
+    /// Whom resources were made for.
+    pub(crate) fn principals(&self) -> Vec<String> {
+        self.inner().principals.iter().cloned().collect()
+    }
+
+    async fn pass(&self, logical_id: &str) {
+        self.begun.send_modify(|begun| *begun += 1);
+        let mut held = self.held.subscribe();
+        held.wait_for(|held| !held.contains(logical_id)).await.unwrap();
+    }
+}
+
+/// `Fake::Thing` and other types of one world.
+pub(crate) struct Fake {
+    schema: ResourceSchema,
+    world: Arc<World>,
+}
+
+pub(crate) fn providers(world: &Arc<World>) -> Vec<Arc<dyn ResourceProvider>> {
+    ["Fake::Thing::One", "AWS::IAM::Role"]
+        .into_iter()
+        .map(|type_name| {
+            let schema = ResourceSchema { type_name, properties: PROPERTIES, attributes: &["Arn", "Value"] };
+            Arc::new(Fake { schema, world: Arc::clone(world) }) as Arc<dyn ResourceProvider>
+        })
+        .collect()
+}
+
+#[async_trait]
+impl ResourceProvider for Fake {
+    fn schema(&self) -> &ResourceSchema {
+        &self.schema
+    }
+
+    async fn create(&self, cx: &Context, creation: &Creation) -> Result<Resource, AwsError> {
+        self.world.pass(&creation.logical_id).await;
+        let mut inner = self.world.inner();
+        inner.principals.insert(cx.principal.arn());
+        if inner.failing.contains(&creation.logical_id) {
+            return Err(AwsError::new("ThingLimitExceeded", 400, "No more things"));
+        }
+        let physical_id = match creation.properties.get("Name").and_then(Document::as_str) {
+            Some(name) => name.to_owned(),
+            None => creation.physical_name(64),
+        };
+        let made = (creation.token.clone(), creation.properties.clone());
+        match inner.exists.get(&physical_id) {
+            Some((token, _)) if *token != creation.token => {
+                return Err(AwsError::new("ThingAlreadyExists", 409, format!("{physical_id} already exists")));
+            }
+            Some(_) => {}
+            None => {
+                inner.exists.insert(physical_id.clone(), made);
+                inner.log.push(format!("+{}", creation.logical_id));
+            }
+        }
+        let value = creation.properties.get("Value").cloned().unwrap_or_else(|| "none".into());
+        let attributes = [("Arn", format!("arn:thing/{physical_id}").into()), ("Value", value)];
+        Ok(Resource { physical_id, attributes: attributes.map(|(name, value)| (name.to_owned(), value)).into() })
+    }
+
+    async fn update(&self, _: &Context, _: &str, _: &Properties, _: &Creation) -> Result<Resource, AwsError> {
+        Err(AwsError::not_implemented("Fake", "update"))
+    }
+
+    async fn delete(&self, _: &Context, physical_id: &str, _: &Properties) -> Result<(), AwsError> {
+        let token = self.world.inner().exists.get(physical_id).map(|(token, _)| token.clone());
+        let logical_id = token.as_deref().and_then(|token| token.rsplit('/').next()).unwrap_or_default().to_owned();
+        self.world.pass(&logical_id).await;
+        let mut inner = self.world.inner();
+        if inner.stuck.contains(&logical_id) {
+            return Err(AwsError::new("ThingNotEmpty", 409, "The thing is not empty"));
+        }
+        if inner.exists.remove(physical_id).is_some() {
+            inner.log.push(format!("-{logical_id}"));
+        }
+        Ok(())
+    }
+
+    async fn read(&self, _: &Context, physical_id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+        let there = self.world.inner().exists.contains_key(physical_id);
+        Ok(there.then(|| Resource { physical_id: physical_id.to_owned(), attributes: BTreeMap::new() }))
+    }
+}

@@ -1,0 +1,36 @@
+//! Which resource types there are: the providers that the services brought, by type name.
+
+use crate::template::Schemas;
+use barge_core::resource::{ResourceProvider, ResourceSchema};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The resource types that templates may use. Clones share the providers.
+#[derive(Clone, Default)]
+pub struct Registry {
+    providers: Arc<BTreeMap<&'static str, Arc<dyn ResourceProvider>>>,
+}
+
+impl Registry {
+    /// The types of `providers`; of two with one type name the later counts.
+    pub fn new(providers: Vec<Arc<dyn ResourceProvider>>) -> Self {
+        let by_name = providers.into_iter().map(|provider| (provider.schema().type_name, provider)).collect();
+        Self { providers: Arc::new(by_name) }
+    }
+
+    /// The provider of a type.
+    pub fn provider(&self, type_name: &str) -> Option<&Arc<dyn ResourceProvider>> {
+        self.providers.get(type_name)
+    }
+
+    /// Every type's schema, in the order of their names.
+    pub fn schemas(&self) -> impl Iterator<Item = &ResourceSchema> {
+        self.providers.values().map(|provider| provider.schema())
+    }
+}
+
+impl Schemas for Registry {
+    fn schema(&self, type_name: &str) -> Option<&ResourceSchema> {
+        self.provider(type_name).map(|provider| provider.schema())
+    }
+}

@@ -1,0 +1,12 @@
+//! The resource types that templates may use.
+
+mod table;
+
+use crate::DynamoDb;
+use barge_core::resource::ResourceProvider;
+use std::sync::Arc;
+
+/// Every resource type of this service.
+pub fn resources(service: &Arc<DynamoDb>) -> Vec<Arc<dyn ResourceProvider>> {
+    vec![Arc::new(table::Table::new(Arc::clone(service)))]
+}

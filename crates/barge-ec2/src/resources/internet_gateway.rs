@@ -1,0 +1,34 @@
+//! AWS::EC2::InternetGateway (CloudFormation Template Reference, "AWS::EC2::InternetGateway").
+
+use super::{NetworkResource, resource};
+use crate::internet_gateways::{self, InternetGatewayRecord};
+use crate::kind::Kind;
+use crate::network::Network;
+use barge_core::AwsError;
+use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
+use barge_wire::ec2::DeleteInternetGatewayRequest;
+
+pub(super) struct InternetGateway;
+
+impl NetworkResource for InternetGateway {
+    const SCHEMA: ResourceSchema = ResourceSchema {
+        type_name: "AWS::EC2::InternetGateway",
+        properties: &[property("Tags", PropertyType::List)],
+        attributes: &["InternetGatewayId"],
+    };
+    const KIND: Kind = Kind::InternetGateway;
+
+    fn create(net: &Network<'_>, _: &Creation) -> Result<(), AwsError> {
+        internet_gateways::make(net, &[]).map(drop)
+    }
+
+    fn resource(net: &Network<'_>, id: &str, _: &Properties) -> Result<Resource, AwsError> {
+        net.get::<InternetGatewayRecord>(id)?;
+        Ok(resource(id, [("InternetGatewayId", id.into())]))
+    }
+
+    fn delete(net: &Network<'_>, id: &str) -> Result<(), AwsError> {
+        let input = DeleteInternetGatewayRequest { internet_gateway_id: id.to_owned(), dry_run: None };
+        internet_gateways::delete(net, input)
+    }
+}

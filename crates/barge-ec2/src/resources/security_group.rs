@@ -1,0 +1,123 @@
+//! AWS::EC2::SecurityGroup (CloudFormation Template Reference, "AWS::EC2::SecurityGroup"). `Ref` gives the id; the name
+//! where the template names no VPC.
+
+use super::properties::{required, text};
+use super::security_group_rule::{permission, permission_members};
+use super::{NetworkResource, resource};
+use crate::kind::Kind;
+use crate::network::Network;
+use crate::security_group_rules::{self as rules, Direction, Peer, RuleRecord};
+use crate::security_groups::{self, GroupRecord, Plan};
+use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
+use barge_core::{AwsError, Document};
+use barge_wire::ec2::{DeleteSecurityGroupRequest, IpPermission};
+
+pub(super) struct SecurityGroup;
+
+impl NetworkResource for SecurityGroup {
+    const SCHEMA: ResourceSchema = ResourceSchema {
+        type_name: "AWS::EC2::SecurityGroup",
+        properties: &[
+            property("GroupDescription", PropertyType::String).required().replaces(),
+            property("GroupName", PropertyType::String).replaces(),
+            property("SecurityGroupEgress", PropertyType::List),
+            property("SecurityGroupIngress", PropertyType::List),
+            property("Tags", PropertyType::List),
+            property("VpcId", PropertyType::String).replaces(),
+        ],
+        attributes: &["GroupId", "Id", "VpcId"],
+    };
+    const KIND: Kind = Kind::SecurityGroup;
+
+    fn create(net: &Network<'_>, creation: &Creation) -> Result<(), AwsError> {
+        let properties = &creation.properties;
+        let plan = Plan {
+            vpc: text(properties, "VpcId"),
+            name: text(properties, "GroupName").unwrap_or_else(|| creation.physical_name(255)),
+            description: required(properties, "GroupDescription")?,
+            tags: Vec::new(),
+        };
+        let group = security_groups::make(net, plan)?;
+        for (direction, name) in LISTS {
+            change(net, &group, direction, &[], &listed(properties, name)?)?;
+        }
+        Ok(())
+    }
+
+    fn resource(net: &Network<'_>, id: &str, properties: &Properties) -> Result<Resource, AwsError> {
+        let group = net.get::<GroupRecord>(id)?;
+        let physical_id = if text(properties, "VpcId").is_some() { &group.id } else { &group.name };
+        let attributes =
+            [("GroupId", id.into()), ("Id", physical_id.as_str().into()), ("VpcId", group.vpc.clone().into())];
+        Ok(resource(physical_id, attributes))
+    }
+
+    fn update(net: &Network<'_>, id: &str, old: &Properties, new: &Creation) -> Result<(), AwsError> {
+        let group = net.get::<GroupRecord>(id)?;
+        for (direction, name) in LISTS {
+            change(net, &group, direction, &listed(old, name)?, &listed(&new.properties, name)?)?;
+        }
+        Ok(())
+    }
+
+    fn delete(net: &Network<'_>, id: &str) -> Result<(), AwsError> {
+        let input = DeleteSecurityGroupRequest { group_id: Some(id.to_owned()), ..Default::default() };
+        security_groups::delete(net, input).map(drop)
+    }
+
+    fn record_id(net: &Network<'_>, physical_id: &str) -> Result<String, AwsError> {
+        match Kind::of_id(physical_id) {
+            Some(Kind::SecurityGroup) => Ok(physical_id.to_owned()),
+            _ => Ok(security_groups::resolve(net, None, Some(physical_id))?.id),
+        }
+    }
+}
+
+const LISTS: [(Direction, &str); 2] =
+    [(Direction::Ingress, "SecurityGroupIngress"), (Direction::Egress, "SecurityGroupEgress")];
+
+fn listed(properties: &Properties, name: &str) -> Result<Vec<IpPermission>, AwsError> {
+    let direction = if name == LISTS[0].1 { Direction::Ingress } else { Direction::Egress };
+    properties
+        .get(name)
+        .and_then(Document::as_list)
+        .unwrap_or_default()
+        .iter()
+        .map(|rule| {
+            permission_members(rule, direction)?;
+            permission(rule, direction)
+        })
+        .collect()
+}
+
+/// Takes the rules of the `old` lists away and adds those of the `new`. A group whose template lists no egress lets
+/// everything out.
+fn change(
+    net: &Network<'_>,
+    group: &GroupRecord,
+    direction: Direction,
+    old: &[IpPermission],
+    new: &[IpPermission],
+) -> Result<(), AwsError> {
+    let all_out = |rule: &RuleRecord| rule.traffic.protocol == "-1" && rule.peer == Peer::anywhere();
+    for permission in old {
+        for rule in rules::rules_of(net, group, direction, permission)? {
+            erase(net, group, |other| other.same_as(&rule))?;
+        }
+    }
+    if direction == Direction::Egress && !new.is_empty() && old.is_empty() {
+        erase(net, group, |rule| rule.direction == Direction::Egress && all_out(rule))?;
+    }
+    rules::authorize(net, group, direction, new, &[])?;
+    if direction == Direction::Egress && new.is_empty() && !old.is_empty() {
+        net.put(&RuleRecord::everything(net, &group.id, Direction::Egress, Peer::anywhere()))?;
+    }
+    Ok(())
+}
+
+fn erase(net: &Network<'_>, group: &GroupRecord, wanted: impl Fn(&RuleRecord) -> bool) -> Result<(), AwsError> {
+    for rule in net.select::<RuleRecord>(|rule| rule.group == group.id && wanted(rule))? {
+        net.remove(&rule.id)?;
+    }
+    Ok(())
+}

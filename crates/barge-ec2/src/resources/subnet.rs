@@ -1,0 +1,73 @@
+//! AWS::EC2::Subnet (CloudFormation Template Reference, "AWS::EC2::Subnet").
+
+use super::properties::{boolean, request};
+use super::{NetworkResource, resource};
+use crate::kind::Kind;
+use crate::network::Network;
+use crate::regions;
+use crate::subnets::{self, SubnetRecord};
+use barge_core::AwsError;
+use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
+use barge_wire::ec2::DeleteSubnetRequest;
+
+pub(super) struct Subnet;
+
+impl NetworkResource for Subnet {
+    const SCHEMA: ResourceSchema = ResourceSchema {
+        type_name: "AWS::EC2::Subnet",
+        properties: &[
+            property("AvailabilityZone", PropertyType::String).replaces(),
+            property("AvailabilityZoneId", PropertyType::String).replaces(),
+            property("CidrBlock", PropertyType::String).required().replaces(),
+            property("MapPublicIpOnLaunch", PropertyType::Boolean),
+            property("Tags", PropertyType::List),
+            property("VpcId", PropertyType::String).required().replaces(),
+        ],
+        attributes: &[
+            "AvailabilityZone",
+            "AvailabilityZoneId",
+            "CidrBlock",
+            "Ipv6CidrBlocks",
+            "NetworkAclAssociationId",
+            "SubnetId",
+            "VpcId",
+        ],
+    };
+    const KIND: Kind = Kind::Subnet;
+
+    fn create(net: &Network<'_>, creation: &Creation) -> Result<(), AwsError> {
+        let members = ["AvailabilityZone", "AvailabilityZoneId", "CidrBlock", "VpcId"];
+        let made = subnets::create(net, request(&creation.properties, &members)?)?;
+        set_public(net, &made.subnet.and_then(|subnet| subnet.subnet_id).unwrap_or_default(), &creation.properties)
+    }
+
+    fn resource(net: &Network<'_>, id: &str, _: &Properties) -> Result<Resource, AwsError> {
+        let subnet = net.get::<SubnetRecord>(id)?;
+        Ok(resource(
+            id,
+            [
+                ("AvailabilityZoneId", regions::zone_id(&subnet.zone).into()),
+                ("AvailabilityZone", subnet.zone.into()),
+                ("CidrBlock", subnet.cidr.to_string().into()),
+                ("Ipv6CidrBlocks", Vec::new().into()),
+                ("NetworkAclAssociationId", subnet.acl_association.into()),
+                ("SubnetId", id.into()),
+                ("VpcId", subnet.vpc.into()),
+            ],
+        ))
+    }
+
+    fn update(net: &Network<'_>, id: &str, _: &Properties, new: &Creation) -> Result<(), AwsError> {
+        set_public(net, id, &new.properties)
+    }
+
+    fn delete(net: &Network<'_>, id: &str) -> Result<(), AwsError> {
+        subnets::delete(net, DeleteSubnetRequest { subnet_id: id.to_owned(), dry_run: None })
+    }
+}
+
+fn set_public(net: &Network<'_>, id: &str, properties: &Properties) -> Result<(), AwsError> {
+    let mut subnet = net.get::<SubnetRecord>(id)?;
+    subnet.public_ip_on_launch = boolean(properties, "MapPublicIpOnLaunch")?.unwrap_or(false);
+    net.put(&subnet)
+}

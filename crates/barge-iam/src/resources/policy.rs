@@ -1,0 +1,113 @@
+//! AWS::IAM::Policy: one inline document for several roles and users (CloudFormation Template Reference,
+//! "AWS::IAM::Policy"). Groups are not there, so the property is refused.
+
+use super::properties::{document, text, texts};
+use crate::account::Account;
+use crate::records::{Holder, RoleRecord, UserRecord};
+use crate::{IamService, errors, grants};
+use async_trait::async_trait;
+use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::{AwsError, Context};
+use std::sync::Arc;
+
+pub(super) struct Policy(pub(super) Arc<IamService>);
+
+static SCHEMA: ResourceSchema = ResourceSchema {
+    type_name: "AWS::IAM::Policy",
+    properties: &[
+        property("PolicyDocument", PropertyType::Json).required(),
+        property("PolicyName", PropertyType::String).required(),
+        property("Roles", PropertyType::List),
+        property("Users", PropertyType::List),
+    ],
+    attributes: &["Id"],
+};
+
+#[async_trait]
+impl ResourceProvider for Policy {
+    fn schema(&self) -> &ResourceSchema {
+        &SCHEMA
+    }
+
+    async fn create(&self, cx: &Context, creation: &Creation) -> Result<Resource, AwsError> {
+        let properties = creation.properties.clone();
+        self.0.write(cx, move |account| put(account, &properties)).await?;
+        Ok(resource(&creation.physical_name(64)))
+    }
+
+    async fn update(&self, cx: &Context, id: &str, old: &Properties, new: &Creation) -> Result<Resource, AwsError> {
+        let (old, new) = (old.clone(), new.properties.clone());
+        self.0
+            .write(cx, move |account| {
+                remove(account, &old)?;
+                put(account, &new)
+            })
+            .await?;
+        Ok(resource(id))
+    }
+
+    async fn delete(&self, cx: &Context, _: &str, properties: &Properties) -> Result<(), AwsError> {
+        let properties = properties.clone();
+        self.0.write(cx, move |account| remove(account, &properties)).await
+    }
+
+    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Resource>, AwsError> {
+        let properties = properties.clone();
+        let found = self
+            .0
+            .read(cx, move |account| {
+                let name = policy_name(&properties)?;
+                let roles = texts(&properties, "Roles")?;
+                let users = texts(&properties, "Users")?;
+                Ok(roles.iter().any(|role| grants::get::<RoleRecord>(account, role, &name).is_ok())
+                    || users.iter().any(|user| grants::get::<UserRecord>(account, user, &name).is_ok()))
+            })
+            .await?;
+        Ok(found.then(|| resource(id)))
+    }
+}
+
+fn put(account: &Account<'_>, properties: &Properties) -> Result<(), AwsError> {
+    let (name, document) = (policy_name(properties)?, document(properties, "PolicyDocument")?);
+    let (roles, users) = (texts(properties, "Roles")?, texts(properties, "Users")?);
+    if roles.is_empty() && users.is_empty() {
+        return Err(errors::validation("At least one of [Groups,Roles,Users] must be non-empty."));
+    }
+    for role in &roles {
+        grants::put::<RoleRecord>(account, role, name.clone(), document.clone())?;
+    }
+    for user in &users {
+        grants::put::<UserRecord>(account, user, name.clone(), document.clone())?;
+    }
+    Ok(())
+}
+
+fn remove(account: &Account<'_>, properties: &Properties) -> Result<(), AwsError> {
+    let name = policy_name(properties)?;
+    for role in texts(properties, "Roles")? {
+        remove_from::<RoleRecord>(account, &role, &name)?;
+    }
+    for user in texts(properties, "Users")? {
+        remove_from::<UserRecord>(account, &user, &name)?;
+    }
+    Ok(())
+}
+
+/// What is gone already is no failure.
+fn remove_from<H: Holder>(account: &Account<'_>, holder: &str, policy: &str) -> Result<(), AwsError> {
+    match grants::delete::<H>(account, holder, policy) {
+        Err(error) if !error.is("NoSuchEntity") => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn policy_name(properties: &Properties) -> Result<String, AwsError> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+    text(properties, "PolicyName")
+        .filter(|name| (1..=128).contains(&name.len()) && name.chars().all(legal))
+        .ok_or_else(|| errors::validation("PolicyName must be 1 to 128 letters, digits or any of _+=,.@-"))
+}
+
+fn resource(id: &str) -> Resource {
+    Resource { physical_id: id.to_owned(), attributes: std::iter::once(("Id".to_owned(), id.into())).collect() }
+}

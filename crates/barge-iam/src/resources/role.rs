@@ -1,0 +1,141 @@
+//! AWS::IAM::Role (CloudFormation Template Reference, "AWS::IAM::Role").
+
+use super::properties::{document, first_id, name, pick, tags, text, texts};
+use crate::account::{Account, Record as _};
+use crate::records::{DEFAULT_SESSION_SECONDS, RoleRecord};
+use crate::{IamService, errors, grants, managed_policies, policy_document, roles};
+use async_trait::async_trait;
+use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::{AwsError, Context, Document};
+use barge_wire::from_properties;
+use barge_wire::iam::CreateRoleRequest;
+use std::sync::Arc;
+
+pub(super) struct Role(pub(super) Arc<IamService>);
+
+static SCHEMA: ResourceSchema = ResourceSchema {
+    type_name: "AWS::IAM::Role",
+    properties: &[
+        property("AssumeRolePolicyDocument", PropertyType::Json).required(),
+        property("Description", PropertyType::String),
+        property("ManagedPolicyArns", PropertyType::List),
+        property("MaxSessionDuration", PropertyType::Integer),
+        property("Path", PropertyType::String).replaces(),
+        property("PermissionsBoundary", PropertyType::String),
+        property("Policies", PropertyType::List),
+        property("RoleName", PropertyType::String).replaces(),
+        property("Tags", PropertyType::List),
+    ],
+    attributes: &["Arn", "RoleId"],
+};
+
+#[async_trait]
+impl ResourceProvider for Role {
+    fn schema(&self) -> &ResourceSchema {
+        &SCHEMA
+    }
+
+    async fn create(&self, cx: &Context, creation: &Creation) -> Result<Resource, AwsError> {
+        let request = request(creation)?;
+        let desired = creation.clone();
+        self.0
+            .write_seeded(cx, &creation.token, move |account| {
+                let found = account.find::<RoleRecord>(&request.role_name)?;
+                let mut role = match found.filter(|role| role.id == first_id(&desired, "AROA")) {
+                    Some(role) => return Ok(resource(account, &role)),
+                    None => roles::create(account, request)?,
+                };
+                role.tags = tags(&desired)?;
+                grant(account, &mut role, &desired.properties)?;
+                account.put(&role)?;
+                Ok(resource(account, &role))
+            })
+            .await
+    }
+
+    async fn update(&self, cx: &Context, id: &str, old: &Properties, new: &Creation) -> Result<Resource, AwsError> {
+        let request = CreateRoleRequest { role_name: id.to_owned(), ..request(new)? };
+        let (old, new) = (old.clone(), new.clone());
+        self.0
+            .write(cx, move |account| {
+                let role = account.change::<RoleRecord>(&request.role_name, |role| {
+                    if let Some(boundary) = &request.permissions_boundary {
+                        managed_policies::check_attachable(account, boundary)?;
+                    }
+                    role.trust = grants::checked_trust(request.assume_role_policy_document.clone())?;
+                    role.description.clone_from(&request.description);
+                    role.max_session_seconds = request.max_session_duration.unwrap_or(DEFAULT_SESSION_SECONDS);
+                    role.boundary.clone_from(&request.permissions_boundary);
+                    role.tags = tags(&new)?;
+                    revoke(role, &old)?;
+                    grant(account, role, &new.properties)
+                })?;
+                Ok(resource(account, &role))
+            })
+            .await
+    }
+
+    async fn delete(&self, cx: &Context, id: &str, properties: &Properties) -> Result<(), AwsError> {
+        let (name, properties) = (id.to_owned(), properties.clone());
+        self.0
+            .write(cx, move |account| {
+                let Some(mut role) = account.find::<RoleRecord>(&name)? else { return Ok(()) };
+                revoke(&mut role, &properties)?;
+                account.put(&role)?;
+                roles::delete(account, role.name())
+            })
+            .await
+    }
+
+    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+        let name = id.to_owned();
+        self.0
+            .read(cx, move |account| Ok(account.find::<RoleRecord>(&name)?.map(|role| resource(account, &role))))
+            .await
+    }
+}
+
+fn request(creation: &Creation) -> Result<CreateRoleRequest, AwsError> {
+    let mut members = pick(&creation.properties, &["Description", "MaxSessionDuration", "Path", "PermissionsBoundary"]);
+    members.insert("RoleName".to_owned(), name(creation, "RoleName", 64).into());
+    let trust = document(&creation.properties, "AssumeRolePolicyDocument")?;
+    members.insert("AssumeRolePolicyDocument".to_owned(), trust.into());
+    from_properties(&Document::Map(members))
+}
+
+/// Adds the policies that a template gives the role.
+fn grant(account: &Account<'_>, role: &mut RoleRecord, properties: &Properties) -> Result<(), AwsError> {
+    for arn in texts(properties, "ManagedPolicyArns")? {
+        managed_policies::check_attachable(account, &arn)?;
+        role.grants.attached.insert(arn);
+    }
+    for policy in properties.get("Policies").and_then(Document::as_list).unwrap_or_default() {
+        let document = document(policy, "PolicyDocument")?;
+        policy_document::check(&document, policy_document::Purpose::Identity)?;
+        role.grants.inline.insert(policy_name(policy)?, document);
+    }
+    grants::check_sizes(role)
+}
+
+/// Takes away the policies that a template gave the role.
+fn revoke(role: &mut RoleRecord, properties: &Properties) -> Result<(), AwsError> {
+    for arn in texts(properties, "ManagedPolicyArns")? {
+        role.grants.attached.remove(&arn);
+    }
+    for policy in properties.get("Policies").and_then(Document::as_list).unwrap_or_default() {
+        role.grants.inline.remove(&policy_name(policy)?);
+    }
+    Ok(())
+}
+
+fn policy_name(policy: &Document) -> Result<String, AwsError> {
+    text(policy, "PolicyName").ok_or_else(|| errors::validation("Each of Policies must have a PolicyName"))
+}
+
+fn resource(account: &Account<'_>, role: &RoleRecord) -> Resource {
+    let attributes = [("Arn", role.arn(account)), ("RoleId", role.id.clone())];
+    Resource {
+        physical_id: role.name.clone(),
+        attributes: attributes.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect(),
+    }
+}

@@ -1,0 +1,172 @@
+//! `AWS::Lambda::Function` (CloudFormation Template Reference).
+
+use crate::LambdaService;
+use crate::api::functions::{CodeSource, plan};
+use crate::function::Function;
+use crate::names::FunctionKey;
+use crate::runtimes::Family;
+use async_trait::async_trait;
+use barge_core::resource::{
+    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+};
+use barge_core::{AwsError, Context, Document};
+use barge_wire::from_properties;
+use barge_wire::lambda::{CreateFunctionRequest, error};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const SCHEMA: ResourceSchema =
+    ResourceSchema { type_name: "AWS::Lambda::Function", properties: &PROPERTIES, attributes: &["Arn"] };
+
+const PROPERTIES: [Property; 16] = [
+    property("FunctionName", PropertyType::String).replaces(),
+    property("Code", PropertyType::Map).required(),
+    property("Role", PropertyType::String).required(),
+    property("Runtime", PropertyType::String),
+    property("Handler", PropertyType::String),
+    property("Description", PropertyType::String),
+    property("Timeout", PropertyType::Integer),
+    property("MemorySize", PropertyType::Integer),
+    property("Environment", PropertyType::Map),
+    property("EphemeralStorage", PropertyType::Map),
+    property("Architectures", PropertyType::List),
+    property("LoggingConfig", PropertyType::Map),
+    property("TracingConfig", PropertyType::Map),
+    property("PackageType", PropertyType::String).replaces(),
+    property("ReservedConcurrentExecutions", PropertyType::Integer),
+    property("Tags", PropertyType::List),
+];
+
+/// Characters of a generated name.
+const LONGEST_NAME: usize = 64;
+
+/// Tags of a function under AWS's reserved prefix are its own business.
+const STACK_TAGS: &str = "aws:";
+
+/// The provider.
+pub(super) struct FunctionResource {
+    service: Arc<LambdaService>,
+}
+
+impl FunctionResource {
+    pub(super) fn new(service: Arc<LambdaService>) -> Self {
+        Self { service }
+    }
+}
+
+#[async_trait]
+impl ResourceProvider for FunctionResource {
+    fn schema(&self) -> &ResourceSchema {
+        &SCHEMA
+    }
+
+    async fn create(&self, cx: &Context, creation: &Creation) -> Result<Resource, AwsError> {
+        let name = creation.properties.get("FunctionName").and_then(Document::scalar_text);
+        let name = name.unwrap_or_else(|| creation.physical_name(LONGEST_NAME));
+        let (request, source) = request(&creation.properties, &name)?;
+        let mut plan = plan(cx, &request, source)?;
+        plan.tags = tags(creation);
+        plan.token = Some(creation.token.clone());
+        let function = self.service.make(cx, plan).await?;
+        // A second step, so that the account's limit is checked; doing it again changes nothing.
+        if let Some(reserved) = reserved(&creation.properties)? {
+            self.service.reserve(cx, &name, Some(reserved)).await?;
+        }
+        Ok(resource(&function))
+    }
+
+    async fn update(
+        &self,
+        cx: &Context,
+        physical_id: &str,
+        old: &Properties,
+        new: &Creation,
+    ) -> Result<Resource, AwsError> {
+        let (request, source) = request(&new.properties, physical_id)?;
+        let plan = plan(cx, &request, source)?;
+        let code_changed =
+            old.get("Code") != new.properties.get("Code") || inline_file(old) != inline_file(&new.properties);
+        self.service.replace(cx, &plan.key, plan.settings, code_changed.then_some(plan.source)).await?;
+        if old.get("ReservedConcurrentExecutions") != new.properties.get("ReservedConcurrentExecutions") {
+            self.service.reserve(cx, physical_id, reserved(&new.properties)?).await?;
+        }
+        let wanted = tags(new);
+        self.service.change_tags(cx, physical_id, |tags| *tags = wanted).await?;
+        Ok(resource(&self.service.find(cx, physical_id, None)?.0))
+    }
+
+    async fn delete(&self, cx: &Context, physical_id: &str, _: &Properties) -> Result<(), AwsError> {
+        match self.service.remove(&FunctionKey::new(&cx.scope, physical_id)).await {
+            Err(error) if !error.is("ResourceNotFoundException") => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    async fn read(&self, cx: &Context, physical_id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+        let key = FunctionKey::new(&cx.scope, physical_id);
+        Ok(self.service.shared.registry.get(&key).as_deref().map(resource))
+    }
+}
+
+fn resource(function: &Function) -> Resource {
+    let arn = function.key.arn().to_string().into();
+    Resource { physical_id: function.key.name.clone(), attributes: BTreeMap::from([("Arn".to_owned(), arn)]) }
+}
+
+/// The properties as a request for a function called `name`, and where its code comes from.
+fn request(properties: &Properties, name: &str) -> Result<(CreateFunctionRequest, CodeSource), AwsError> {
+    let own = ["FunctionName", "Code", "Tags", "ReservedConcurrentExecutions"];
+    let members = properties.as_map().into_iter().flatten();
+    let members = members.filter(|(name, _)| !own.contains(&name.as_str()));
+    let members = members.map(|(name, value)| (name.clone(), value.clone()));
+    let named = [("FunctionName".to_owned(), Document::from(name)), ("Code".to_owned(), Document::map::<String>([]))];
+    let request: CreateFunctionRequest = from_properties(&Document::map(members.chain(named)))?;
+    let source = source(properties)?;
+    Ok((request, source))
+}
+
+fn source(properties: &Properties) -> Result<CodeSource, AwsError> {
+    let code = properties.get("Code").and_then(Document::as_map);
+    let code = code.ok_or_else(|| AwsError::new("ValidationError", 400, "Property Code must be a map"))?;
+    let text = |name: &str| code.get(name).and_then(Document::scalar_text);
+    let known = ["ZipFile", "S3Bucket", "S3Key"];
+    if let Some(other) = code.keys().find(|name| !known.contains(&name.as_str())) {
+        return Err(error::invalid_parameter_value_exception(format!("Code.{other} is not supported by Barge.")));
+    }
+    match (text("ZipFile"), text("S3Bucket"), text("S3Key")) {
+        (Some(text), None, None) => {
+            let file = inline_file(properties).ok_or_else(|| {
+                error::invalid_parameter_value_exception("Code.ZipFile works with Python and Node.js runtimes only.")
+            })?;
+            Ok(CodeSource::Inline { file, text })
+        }
+        (None, Some(bucket), Some(key)) => Ok(CodeSource::Object { bucket, key }),
+        _ => Err(error::invalid_parameter_value_exception("Code needs either ZipFile or S3Bucket and S3Key.")),
+    }
+}
+
+/// The file that inline code of these properties becomes.
+fn inline_file(properties: &Properties) -> Option<&'static str> {
+    let runtime = properties.get("Runtime").and_then(Document::as_str)?;
+    Family::of(barge_wire::lambda::Runtime::parse(runtime)?)?.inline_file()
+}
+
+fn reserved(properties: &Properties) -> Result<Option<i64>, AwsError> {
+    let Some(value) = properties.get("ReservedConcurrentExecutions").and_then(Document::scalar_text) else {
+        return Ok(None);
+    };
+    let number = value.parse().ok().filter(|number| *number >= 0);
+    number.map(Some).ok_or_else(|| {
+        AwsError::new("ValidationError", 400, "ReservedConcurrentExecutions must be a whole number, 0 or greater")
+    })
+}
+
+/// The stack's tags, under the function's own.
+fn tags(creation: &Creation) -> BTreeMap<String, String> {
+    let own = creation.properties.get("Tags").and_then(Document::as_list).unwrap_or_default().iter();
+    let own = own.filter_map(|tag| {
+        Some((tag.get("Key")?.scalar_text()?, tag.get("Value").and_then(Document::scalar_text).unwrap_or_default()))
+    });
+    let stack = creation.tags.iter().filter(|(key, _)| !key.starts_with(STACK_TAGS));
+    stack.map(|(key, value)| (key.clone(), value.clone())).chain(own).collect()
+}

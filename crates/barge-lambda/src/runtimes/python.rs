@@ -1,0 +1,164 @@
+//! Python functions: the host's python3, our bootstrap, and boto3.
+
+use super::host::{install, make_dir, output, place};
+use super::{Launch, RUNTIME_DIR, RuntimeError};
+use crate::config::Packages;
+use crate::sandbox::Bind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::process::Command;
+
+const BOOTSTRAP: &str = include_str!("bootstrap.py");
+
+/// Oldest Python that the bootstrap is written for.
+const OLDEST: (u32, u32) = (3, 9);
+
+/// Tells the version, the installation's root and the interpreter, behind virtual environments and version managers'
+/// shims.
+const ASK: &str = "import os, sys; print('%d.%d.%d' % sys.version_info[:3]); print(os.path.realpath(sys.base_prefix)); \
+                   print(os.path.realpath(getattr(sys, '_base_executable', None) or sys.executable))";
+
+const ASK_PATIENCE: Duration = Duration::from_secs(20);
+const PIP_PATIENCE: Duration = Duration::from_mins(3);
+
+/// The host's python3.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Python {
+    version: String,
+    prefix: PathBuf,
+    executable: PathBuf,
+}
+
+/// The directory with bootstrap and packages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Prepared {
+    dir: PathBuf,
+    /// Why boto3 is missing, where it is.
+    without_boto3: Option<String>,
+}
+
+impl Python {
+    pub(super) async fn find() -> Result<Self, RuntimeError> {
+        let mut command = Command::new("python3");
+        command.args(["-I", "-c", ASK]);
+        let missing = |error: RuntimeError| {
+            RuntimeError::Host(format!(
+                "Python functions need python3 {}.{} or later on this machine (package python3): {error}",
+                OLDEST.0, OLDEST.1
+            ))
+        };
+        Self::parse(&output(command, ASK_PATIENCE).await.map_err(missing)?).map_err(missing)
+    }
+
+    fn parse(answer: &str) -> Result<Self, RuntimeError> {
+        let strange = || RuntimeError::Host(format!("python3 answers {answer:?}"));
+        let mut lines = answer.lines();
+        let (Some(version), Some(prefix), Some(executable)) = (lines.next(), lines.next(), lines.next()) else {
+            return Err(strange());
+        };
+        let mut numbers = version.split('.').map(str::parse::<u32>);
+        let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else { return Err(strange()) };
+        if (major, minor) < OLDEST {
+            return Err(RuntimeError::Host(format!("python3 is Python {version}")));
+        }
+        Ok(Self { version: version.to_owned(), prefix: prefix.into(), executable: executable.into() })
+    }
+
+    /// Makes the directory with bootstrap and boto3, or takes up the one that an earlier server made.
+    pub(super) async fn prepare(&self, runtimes: &Path, packages: Packages) -> Result<Prepared, RuntimeError> {
+        let dir = runtimes.join(format!("python-{}", self.version));
+        let without_boto3 = match self.provide_boto3(runtimes, &dir, packages).await {
+            Ok(()) => None,
+            Err(error) => {
+                tracing::warn!(%error, "python functions run without boto3");
+                Some(error.to_string())
+            }
+        };
+        make_dir(&dir)?;
+        install(&dir.join("bootstrap.py"), BOOTSTRAP)?;
+        Ok(Prepared { dir, without_boto3 })
+    }
+
+    async fn provide_boto3(&self, runtimes: &Path, dir: &Path, packages: Packages) -> Result<(), RuntimeError> {
+        if dir.join("boto3").is_dir() || self.has_boto3().await {
+            return Ok(());
+        }
+        if packages == Packages::HostOnly {
+            return Err(RuntimeError::Host("the host's python3 has no boto3".to_owned()));
+        }
+        make_dir(runtimes)?;
+        let making = tempfile::Builder::new().prefix("python-new-").tempdir_in(runtimes)?;
+        let target = making.path().join("site");
+        let mut pip = Command::new(&self.executable);
+        // Without a network it must give up soon: a function waits.
+        pip.args(["-m", "pip", "install", "--quiet", "--retries", "1", "--timeout", "10"]);
+        pip.args(["--disable-pip-version-check", "--no-input", "--target"]);
+        pip.arg(&target).arg("boto3").env("PIP_ROOT_USER_ACTION", "ignore");
+        tracing::info!(python = %self.version, "installing boto3 for python functions");
+        output(pip, PIP_PATIENCE).await?;
+        if dir.exists() {
+            std::fs::remove_dir_all(dir)?;
+        }
+        make_dir(&target)?;
+        std::fs::rename(&target, dir)?;
+        Ok(())
+    }
+
+    async fn has_boto3(&self) -> bool {
+        let mut command = Command::new(&self.executable);
+        command.args(["-I", "-c", "import boto3"]);
+        output(command, ASK_PATIENCE).await.is_ok()
+    }
+
+    pub(super) fn launch(&self, prepared: &Prepared) -> Launch {
+        let (seen, bind) = place(&self.prefix);
+        let executable = match self.executable.strip_prefix(&self.prefix) {
+            Ok(inside) => seen.join(inside),
+            Err(_) => self.executable.clone(),
+        };
+        let mut binds = vec![Bind { source: prepared.dir.clone(), target: RUNTIME_DIR.into() }];
+        let mut env = vec![("PYTHONPATH".to_owned(), RUNTIME_DIR.to_owned())];
+        if let Some(bind) = bind {
+            binds.push(bind);
+            // A shared libpython's path is compiled in, and it is another inside.
+            env.push(("LD_LIBRARY_PATH".to_owned(), format!("{}/lib", seen.display())));
+        }
+        let note = prepared.without_boto3.as_ref().map(|why| format!("; without boto3: {why}")).unwrap_or_default();
+        Launch {
+            // Nothing can be written beside the code, and looking for a place costs time.
+            command: vec![
+                executable.to_string_lossy().into_owned(),
+                "-B".to_owned(),
+                format!("{RUNTIME_DIR}/bootstrap.py"),
+            ],
+            binds,
+            env,
+            version: format!("the host's Python {}{note}", self.version),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_python_says_of_itself() {
+        let python = Python::parse("3.11.7\n/opt/py\n/opt/py/bin/python3.11").unwrap();
+        let prepared = Prepared { dir: "/data/python-3.11.7".into(), without_boto3: Some("offline".to_owned()) };
+        let launch = python.launch(&prepared);
+        assert_eq!(launch.command, ["/var/lang/bin/python3.11", "-B", "/var/runtime/bootstrap.py"]);
+        assert_eq!(launch.binds.len(), 2);
+        assert_eq!(launch.version, "the host's Python 3.11.7; without boto3: offline");
+        let system = Python::parse("3.13.1\n/usr\n/usr/bin/python3.13").unwrap();
+        assert_eq!(system.launch(&prepared).command[0], "/usr/bin/python3.13");
+        assert_eq!(system.launch(&prepared).binds.len(), 1);
+    }
+
+    #[test]
+    fn too_old_or_strange_pythons_are_refused() {
+        for answer in ["3.8.1\n/usr\n/usr/bin/python3", "", "Python\n/usr\n/usr/bin/python3"] {
+            assert!(Python::parse(answer).is_err(), "{answer}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! How invocations run: warm and cold, well and badly.
+
+use super::*;
+
+#[tokio::test]
+async fn a_function_answers_and_stays_warm() {
+    let house = House::new();
+    house.create("f", ECHO).await;
+    let first = house.invoke("f", r#"{"n": "é"}"#).await;
+    assert_eq!(first.function_error, None, "{}", text(&first));
+    let answer = Document::from_json(text(&first).as_bytes()).unwrap();
+    assert_eq!(answer.get("event").unwrap().to_json(), r#"{"n":"é"}"#);
+    assert_eq!(answer.get("key").unwrap().as_str(), Some("ASIAX"));
+    let second = Document::from_json(text(&house.invoke("f", "{}").await).as_bytes()).unwrap();
+    assert_eq!(second.get("pid"), answer.get("pid"));
+    house.service.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_log_of_an_invocation_is_complete_when_it_answers() {
+    let house = House::new();
+    house.create("f", ECHO).await;
+    for cold in [true, false] {
+        let response = house.invoke("f", "{}").await;
+        let tail = tail(&response);
+        let lines: Vec<&str> = tail.lines().collect();
+        assert_eq!(lines.len(), 4, "{tail}");
+        assert!(lines[0].starts_with("START RequestId: ") && lines[0].ends_with(" Version: $LATEST"));
+        assert_eq!(lines[1], "hello from f");
+        assert!(lines[2].starts_with("END RequestId: "));
+        assert!(lines[3].starts_with("REPORT RequestId: "));
+        assert_eq!(lines[3].contains("Init Duration"), cold, "{tail}");
+    }
+    house.logs.until("REPORT", 2).await;
+    assert_eq!(house.logs.count("INIT_START Runtime Version: python3.12, the host's Python 3."), 1);
+    house.service.shutdown().await;
+}
+
+#[tokio::test]
+async fn ways_to_fail() {
+    let house = House::new();
+    for (name, code, kind, message) in [
+        ("raises", "def handler(e, c): raise KeyError('gone')", "KeyError", "'gone'"),
+        ("exits", "import os\ndef handler(e, c): os._exit(3)", "Runtime.ExitError", "exit status 3"),
+        ("leaves", "import sys\ndef handler(e, c): sys.exit(0)", "Runtime.ExitError", "without providing a reason"),
+        ("killed", "import os\ndef handler(e, c): os.kill(os.getpid(), 9)", "Runtime.ExitError", "signal: killed"),
+        ("import", "import nothing_like_it", "Runtime.ImportModuleError", "nothing_like_it"),
+        ("syntax", "def handler(", "Runtime.UserCodeSyntaxError", "Syntax error in module 'index'"),
+        ("empty", "", "Runtime.HandlerNotFound", "Handler 'handler' missing on module 'index'"),
+        ("odd", "def handler(e, c): return object()", "Runtime.MarshalError", "Unable to marshal response"),
+        ("dies", "import os\nos._exit(4)", "Runtime.ExitError", "exit status 4"),
+        ("big", "def handler(e, c): return 'x' * (7 << 20)", "Function.ResponseSizeTooLarge", "6291556 bytes"),
+    ] {
+        house.create(name, code).await;
+        let response = house.invoke(name, "{}").await;
+        assert_eq!(response.function_error.as_deref(), Some("Unhandled"), "{name}: {}", text(&response));
+        let error = Document::from_json(text(&response).as_bytes()).unwrap();
+        assert_eq!(error.get("errorType").unwrap().as_str(), Some(kind), "{name}: {}", text(&response));
+        assert!(error.get("errorMessage").unwrap().as_str().unwrap().contains(message), "{name}: {}", text(&response));
+    }
+    house.service.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_function_that_hangs_is_ended_and_the_next_event_finds_a_new_instance() {
+    let house = House::new();
+    let code =
+        "import time\ndef handler(e, c):\n    print('in')\n    time.sleep(60 if e.get('hang') else 0)\n    return 1";
+    let request = CreateFunctionRequest { timeout: Some(1), ..python("f", code) };
+    house.service.create_function(&house.cx(), request).await.unwrap();
+    let response = house.invoke("f", r#"{"hang": true}"#).await;
+    assert!(text(&response).starts_with(r#"{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: "#));
+    assert!(text(&response).ends_with(r#" Error: Task timed out after 1.00 seconds"}"#));
+    let tail = tail(&response);
+    assert!(tail.contains("\nin\n") && tail.contains("Task timed out after 1.00 seconds"), "{tail}");
+    assert!(tail.contains("Status: timeout"), "{tail}");
+    assert_eq!(text(&house.invoke("f", "{}").await), "1");
+    house.service.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_function_that_prints_without_end_is_held_back_and_ended() {
+    let house = House::with(LambdaConfig { log_rate: 64 * 1024, ..config() });
+    let code = "def handler(e, c):\n    while True: print('x' * 1000)";
+    let request = CreateFunctionRequest { timeout: Some(1), ..python("f", code) };
+    house.service.create_function(&house.cx(), request).await.unwrap();
+    assert!(text(&house.invoke("f", "{}").await).contains("Sandbox.Timedout"));
+    house.logs.until("REPORT", 1).await;
+    assert!(house.logs.count("xxxx") < 2000);
+    house.service.shutdown().await;
+}
+
+#[tokio::test]
+async fn simultaneous_invocations_run_on_as_many_instances() {
+    let house = House::with(LambdaConfig { concurrency: 3, unreserved_minimum: 0, ..config() });
+    // Each waits for all three, so it answers only if they run at the same time.
+    let code = "
+import os, time
+def handler(event, context):
+    open(event['dir'] + '/' + context.aws_request_id, 'w').close()
+    while len(os.listdir(event['dir'])) < 3: time.sleep(0.01)
+    return os.getpid()
+";
+    house.create("f", code).await;
+    let meeting = tempfile::tempdir().unwrap();
+    let payload = Document::map([("dir", Document::from(meeting.path().to_str().unwrap()))]).to_json();
+    let (a, b, c) = tokio::join!(house.invoke("f", &payload), house.invoke("f", &payload), house.invoke("f", &payload));
+    let pids: std::collections::BTreeSet<String> = [a, b, c].iter().map(text).collect();
+    assert_eq!(pids.len(), 3);
+    house.service.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_prewarmed_instance_takes_the_first_event() {
+    let house = House::with(LambdaConfig { prewarm: Prewarm::One, ..config() });
+    house.create("f", ECHO).await;
+    house.invoke("f", "{}").await;
+    house.logs.until("REPORT", 1).await;
+    assert_eq!(house.logs.count("INIT_START"), 1);
+    house.service.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_idle_instance_goes_and_a_new_one_comes() {
+    let house = House::with(LambdaConfig { idle_timeout: Duration::from_millis(50), ..config() });
+    house.create("f", "import os\ndef handler(e, c): return os.getpid()").await;
+    let first = text(&house.invoke("f", "{}").await);
+    let key = crate::names::FunctionKey::new(&Scope::default(), "f");
+    while house.service.shared.pools.has_free(&key) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_ne!(text(&house.invoke("f", "{}").await), first);
+    house.service.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_custom_runtime_without_bootstrap() {
+    let house = House::new();
+    let request = CreateFunctionRequest { runtime: Some(Runtime::ProvidedAl2023), ..python("f", "") };
+    house.service.create_function(&house.cx(), request).await.unwrap();
+    let response = house.invoke("f", "{}").await;
+    assert!(text(&response).contains("Runtime.InvalidEntrypoint"), "{}", text(&response));
+    house.service.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_node_function_where_node_is() {
+    let house = House::new();
+    let code = "exports.handler = async (event, context) => { console.log('hi'); \
+                if (event.fail) throw new TypeError('no'); return { n: event.n + 1, name: context.functionName } }";
+    let zip_file = Some(crate::code::inline_zip("index.js", code).unwrap());
+    let request = CreateFunctionRequest {
+        runtime: Some(Runtime::Nodejs20X),
+        code: FunctionCode { zip_file, ..FunctionCode::default() },
+        memory_size: Some(256),
+        ..python("f", "")
+    };
+    match house.service.create_function(&house.cx(), request).await {
+        Ok(_) => {
+            let response = house.invoke("f", r#"{"n": 1}"#).await;
+            assert_eq!(text(&response), r#"{"n":2,"name":"f"}"#);
+            assert!(tail(&response).contains("\tINFO\thi\n"), "{}", tail(&response));
+            let failed = house.invoke("f", r#"{"fail": true}"#).await;
+            assert!(text(&failed).starts_with(r#"{"errorType":"TypeError","errorMessage":"no""#), "{}", text(&failed));
+        }
+        Err(missing) => assert!(missing.message.contains("package nodejs"), "{missing}"),
+    }
+    house.service.shutdown().await;
+}

@@ -1,0 +1,113 @@
+//! PutObject, and what every operation that makes an object ends in.
+
+use super::conditions::Writing;
+use super::members::{Claims, attributes, checksum_type, given_checksums, refuse, set_checksum};
+use super::{LARGEST_BODY, Request, etag, to_the_second};
+use crate::blobs::{NewBlob, receive};
+use crate::caller::Caller;
+use crate::checksum::{self, Algorithm, Checksum, Coverage};
+use crate::core::{Changes, Core};
+use crate::error::{ENTITY_TOO_LARGE, Result};
+use crate::meta::{Bucket, Detail, Object, Segment, objects};
+use crate::notify::{Occurrence, Subject, record};
+use barge_store::rusqlite::Transaction;
+use http::Method;
+use s3s::dto::{PutObjectInput, PutObjectOutput, StreamingBlob};
+use std::sync::Arc;
+
+pub(super) async fn put_object(core: &Arc<Core>, request: Request<PutObjectInput>) -> Result<PutObjectOutput> {
+    let Request { caller, mut input, method, headers, trailers } = request;
+    refuse!(input; write_offset_bytes = "WriteOffsetBytes");
+    let attributes = attributes!(input);
+    let claims = Claims::new(
+        &headers,
+        checksum::single(given_checksums!(input))?,
+        input.checksum_algorithm.as_ref().map(s3s::dto::ChecksumAlgorithm::as_str),
+        input.content_md5.as_deref(),
+        input.content_length,
+    )?;
+    if claims.length.is_some_and(|length| length > LARGEST_BODY) {
+        return Err(ENTITY_TOO_LARGE.into());
+    }
+    let conditions = Writing { matches: input.if_match.take(), none_match: input.if_none_match.take() };
+
+    // What can be refused before the body comes is refused then; the commit looks again.
+    let (early, asking, bucket, key) = (conditions.clone(), caller.clone(), input.bucket.clone(), input.key.clone());
+    core.read(move |connection| {
+        let bucket = asking.bucket(connection, &bucket)?;
+        bucket.check_owner(input.expected_bucket_owner.as_deref())?;
+        early.check(objects::find(connection, bucket.id, &key)?.as_ref())
+    })
+    .await?;
+
+    let algorithm = claims.algorithm().unwrap_or(Algorithm::DEFAULT);
+    let body = input.body.unwrap_or_else(|| StreamingBlob::from(s3s::Body::empty()));
+    let received = receive(&core.blobs, body, vec![algorithm], LARGEST_BODY).await?;
+    claims.verify(&received.digests, trailers.and_then(|trailers| trailers.take()).as_ref())?;
+
+    let digests = received.digests;
+    let value = digests.checksum(algorithm).unwrap_or_default().to_owned();
+    let checksum = Checksum { algorithm, coverage: Coverage::FullObject, value };
+    let segment = Segment { blob: received.blob.name().to_owned(), size: digests.size, part: None };
+    let object = Object {
+        key: input.key,
+        size: digests.size,
+        etag: hex::encode(digests.md5),
+        modified: to_the_second(core.now()),
+        checksum: checksum.clone(),
+        detail: Detail { attributes, segments: vec![segment] },
+    };
+    let mut output = PutObjectOutput {
+        e_tag: Some(etag(&object.etag)),
+        checksum_type: Some(checksum_type(checksum.coverage)),
+        ..PutObjectOutput::default()
+    };
+    set_checksum!(output, algorithm, checksum.value);
+    let occurrence = if method == Method::POST { Occurrence::Post } else { Occurrence::Put };
+    let making = Making { caller, bucket: input.bucket, object, blobs: vec![received.blob], conditions, occurrence };
+    commit(core, making).await?;
+    Ok(output)
+}
+
+/// An object about to be.
+pub(super) struct Making {
+    pub(super) caller: Caller,
+    pub(super) bucket: String,
+    pub(super) object: Object,
+    /// The object's new blobs.
+    pub(super) blobs: Vec<NewBlob>,
+    pub(super) conditions: Writing,
+    pub(super) occurrence: Occurrence,
+}
+
+/// Makes an object, in the place of the one before it.
+pub(super) async fn commit(core: &Arc<Core>, making: Making) -> Result<()> {
+    let this = Arc::clone(core);
+    core.commit(move |tx, changes| {
+        let bucket = making.caller.bucket(tx, &making.bucket)?;
+        let current = objects::find(tx, bucket.id, &making.object.key)?;
+        making.conditions.check(current.as_ref())?;
+        replace(&this, tx, changes, (&bucket, &making.caller), current, &making.object, making.occurrence)?;
+        making.blobs.into_iter().for_each(|blob| changes.keep(blob));
+        Ok(())
+    })
+    .await
+}
+
+/// Writes an object's row in the place of `current` and tells of it.
+pub(super) fn replace(
+    core: &Core,
+    tx: &Transaction<'_>,
+    changes: &mut Changes,
+    (bucket, caller): (&Bucket, &Caller),
+    current: Option<Object>,
+    object: &Object,
+    occurrence: Occurrence,
+) -> Result<()> {
+    objects::put(tx, bucket.id, object)?;
+    if let Some(current) = current {
+        changes.discard(current.blobs());
+    }
+    let subject = Subject { key: &object.key, size: Some(object.size), etag: Some(&object.etag) };
+    record(core, tx, changes, bucket, caller, occurrence, subject)
+}

@@ -1,0 +1,211 @@
+"""EC2's network as boto3 and the aws CLI see it."""
+
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+
+from conftest import ACCOUNT, REGION
+
+
+@pytest.fixture
+def ec2(aws):
+    return aws("ec2")
+
+
+@pytest.fixture
+def vpc(ec2):
+    return ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+
+
+def refused(code, operation, **arguments):
+    with pytest.raises(ClientError) as refusal:
+        operation(**arguments)
+    assert refusal.value.response["Error"]["Code"] == code, refusal.value
+    return refusal.value.response
+
+
+def subnet(ec2, vpc, cidr="10.0.0.0/24", zone=f"{REGION}a"):
+    return ec2.create_subnet(VpcId=vpc, CidrBlock=cidr, AvailabilityZone=zone)["Subnet"]["SubnetId"]
+
+
+def test_regions_and_zones(ec2):
+    zones = ec2.describe_availability_zones()["AvailabilityZones"]
+    assert [(z["ZoneName"], z["ZoneId"], z["State"]) for z in zones] == [
+        (f"us-east-1{letter}", f"use1-az{n}", "available") for n, letter in enumerate("abc", 1)]
+    assert [r["RegionName"] for r in ec2.describe_regions(RegionNames=["eu-west-1"])["Regions"]] == ["eu-west-1"]
+    assert REGION in [r["RegionName"] for r in ec2.describe_regions()["Regions"]]
+    refused("InvalidParameterValue", ec2.describe_availability_zones, ZoneNames=["us-east-1z"])
+
+
+def test_a_region_has_a_default_vpc(aws):
+    ec2 = aws("ec2", region_name="eu-north-1")
+    default = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    assert [vpc["CidrBlock"] for vpc in default] == ["172.31.0.0/16"]
+    subnets = ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
+    assert sorted(s["AvailabilityZone"] for s in subnets) == ["eu-north-1a", "eu-north-1b", "eu-north-1c"]
+    assert all(s["MapPublicIpOnLaunch"] and s["AvailableIpAddressCount"] == 4091 for s in subnets)
+    refused("DefaultVpcAlreadyExists", ec2.create_default_vpc)
+
+
+def test_a_vpc_from_creation_to_deletion(ec2):
+    tags = [{"ResourceType": "vpc", "Tags": [{"Key": "Name", "Value": "pipeline"}]}]
+    made = ec2.create_vpc(CidrBlock="10.1.0.0/16", TagSpecifications=tags)["Vpc"]
+    assert made["State"] == "available" and made["OwnerId"] == ACCOUNT and not made["IsDefault"]
+    vpc = made["VpcId"]
+    ec2.get_waiter("vpc_available").wait(VpcIds=[vpc])
+    by_tag = ec2.describe_vpcs(Filters=[{"Name": "tag:Name", "Values": ["pipe*"]}])["Vpcs"]
+    assert vpc in [v["VpcId"] for v in by_tag]
+    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
+    assert ec2.describe_vpc_attribute(VpcId=vpc, Attribute="enableDnsHostnames")["EnableDnsHostnames"]["Value"]
+    here = [{"Name": "vpc-id", "Values": [vpc]}]
+    assert len(ec2.describe_route_tables(Filters=here)["RouteTables"]) == 1
+    assert len(ec2.describe_network_acls(Filters=here)["NetworkAcls"]) == 1
+    assert [g["GroupName"] for g in ec2.describe_security_groups(Filters=here)["SecurityGroups"]] == ["default"]
+    inner = subnet(ec2, vpc, "10.1.0.0/24")
+    message = refused("DependencyViolation", ec2.delete_vpc, VpcId=vpc)["Error"]["Message"]
+    assert message == f"The vpc '{vpc}' has dependencies and cannot be deleted."
+    ec2.delete_subnet(SubnetId=inner)
+    ec2.delete_vpc(VpcId=vpc)
+    message = refused("InvalidVpcID.NotFound", ec2.describe_vpcs, VpcIds=[vpc])["Error"]["Message"]
+    assert message == f"The vpc ID '{vpc}' does not exist"
+
+
+def test_the_public_and_the_private_subnet(ec2, vpc):
+    public = subnet(ec2, vpc, "10.0.0.0/24", f"{REGION}a")
+    private = subnet(ec2, vpc, "10.0.1.0/24", f"{REGION}b")
+    ec2.modify_subnet_attribute(SubnetId=public, MapPublicIpOnLaunch={"Value": True})
+    igw = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=igw, VpcId=vpc)
+    address = ec2.allocate_address(Domain="vpc")
+    nat = ec2.create_nat_gateway(SubnetId=public, AllocationId=address["AllocationId"])["NatGateway"]["NatGatewayId"]
+    ec2.get_waiter("nat_gateway_available").wait(NatGatewayIds=[nat])
+    tables = {}
+    for home, target in [(public, {"GatewayId": igw}), (private, {"NatGatewayId": nat})]:
+        table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+        assert ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", **target)["Return"]
+        association = ec2.associate_route_table(RouteTableId=table, SubnetId=home)["AssociationId"]
+        tables[table] = association
+    found = ec2.describe_route_tables(Filters=[{"Name": "association.subnet-id", "Values": [private]}])["RouteTables"]
+    assert [(r.get("GatewayId"), r.get("NatGatewayId"), r["State"]) for r in found[0]["Routes"]] == [
+        ("local", None, "active"), (None, nat, "active")]
+    shown = ec2.describe_addresses(AllocationIds=[address["AllocationId"]])["Addresses"][0]
+    assert shown["PublicIp"] == address["PublicIp"] and shown["AssociationId"].startswith("eipassoc-")
+    interfaces = ec2.describe_network_interfaces(Filters=[{"Name": "subnet-id", "Values": [public]}])
+    assert interfaces["NetworkInterfaces"][0]["Association"]["PublicIp"] == address["PublicIp"]
+    refused("DependencyViolation", ec2.delete_subnet, SubnetId=public)
+    refused("InvalidIPAddress.InUse", ec2.release_address, AllocationId=address["AllocationId"])
+
+    ec2.delete_nat_gateway(NatGatewayId=nat)
+    assert ec2.describe_nat_gateways(NatGatewayIds=[nat])["NatGateways"][0]["State"] == "deleted"
+    found = ec2.describe_route_tables(Filters=[{"Name": "route.state", "Values": ["blackhole"]}])["RouteTables"]
+    assert [t["RouteTableId"] for t in found if t["VpcId"] == vpc] == [list(tables)[1]]
+    ec2.release_address(AllocationId=address["AllocationId"])
+    ec2.detach_internet_gateway(InternetGatewayId=igw, VpcId=vpc)
+    ec2.delete_internet_gateway(InternetGatewayId=igw)
+    for table, association in tables.items():
+        ec2.disassociate_route_table(AssociationId=association)
+        ec2.delete_route_table(RouteTableId=table)
+    ec2.delete_subnet(SubnetId=public)
+    ec2.delete_subnet(SubnetId=private)
+    ec2.delete_vpc(VpcId=vpc)
+
+
+def test_security_groups(ec2, vpc, name):
+    group = ec2.create_security_group(GroupName=name, Description="jobs", VpcId=vpc)["GroupId"]
+    refused("InvalidGroup.Duplicate", ec2.create_security_group, GroupName=name, Description="d", VpcId=vpc)
+    web = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
+    own = {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group}]}
+    rules = ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[web, own])["SecurityGroupRules"]
+    assert len(rules) == 2 and all(rule["SecurityGroupRuleId"].startswith("sgr-") for rule in rules)
+    refused("InvalidPermission.Duplicate", ec2.authorize_security_group_ingress, GroupId=group, IpPermissions=[web])
+    shown = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]
+    assert {p["IpProtocol"]: p.get("FromPort") for p in shown["IpPermissions"]} == {"tcp": 443, "-1": None}
+    assert shown["IpPermissionsEgress"][0]["IpRanges"] == [{"CidrIp": "0.0.0.0/0"}]
+    filters = [{"Name": "group-id", "Values": [group]}]
+    pages = ec2.get_paginator("describe_security_group_rules").paginate(
+        Filters=filters, PaginationConfig={"PageSize": 5})
+    assert sum(len(page["SecurityGroupRules"]) for page in pages) == 3
+    ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[web])
+    refused("InvalidPermission.NotFound", ec2.revoke_security_group_ingress, GroupId=group, IpPermissions=[web])
+    ec2.revoke_security_group_egress(GroupId=group, IpPermissions=shown["IpPermissionsEgress"])
+    ec2.delete_security_group(GroupId=group)
+    refused("InvalidGroup.NotFound", ec2.describe_security_groups, GroupIds=[group])
+
+
+def test_endpoints(ec2, vpc):
+    home = subnet(ec2, vpc)
+    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    gateway = ec2.create_vpc_endpoint(
+        VpcId=vpc, ServiceName=f"com.amazonaws.{REGION}.s3", RouteTableIds=[table])["VpcEndpoint"]
+    assert gateway["VpcEndpointType"] == "Gateway"
+    routes = ec2.describe_route_tables(RouteTableIds=[table])["RouteTables"][0]["Routes"]
+    assert [r["GatewayId"] for r in routes if "DestinationPrefixListId" in r] == [gateway["VpcEndpointId"]]
+    interface = ec2.create_vpc_endpoint(
+        VpcId=vpc, VpcEndpointType="Interface", ServiceName=f"com.amazonaws.{REGION}.ecr.api",
+        SubnetIds=[home], PrivateDnsEnabled=False,
+    )["VpcEndpoint"]
+    assert len(interface["NetworkInterfaceIds"]) == 1
+    refused("InvalidServiceName", ec2.create_vpc_endpoint, VpcId=vpc, ServiceName="com.amazonaws.mars.s3")
+    listed = ec2.describe_vpc_endpoints(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["VpcEndpoints"]
+    assert len(listed) == 2
+    gone = ec2.delete_vpc_endpoints(
+        VpcEndpointIds=[gateway["VpcEndpointId"], interface["VpcEndpointId"], "vpce-0"])["Unsuccessful"]
+    assert [item["ResourceId"] for item in gone] == ["vpce-0"]
+    ec2.delete_subnet(SubnetId=home)
+
+
+def test_tags(ec2, vpc, name):
+    ec2.create_tags(Resources=[vpc], Tags=[{"Key": "Name", "Value": name}, {"Key": "x", "Value": ""}])
+    found = ec2.describe_tags(Filters=[{"Name": "resource-id", "Values": [vpc]}])["Tags"]
+    assert [(t["Key"], t["Value"], t["ResourceType"]) for t in found] == [("Name", name, "vpc"), ("x", "", "vpc")]
+    ec2.delete_tags(Resources=[vpc], Tags=[{"Key": "x"}])
+    assert ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["Tags"] == [{"Key": "Name", "Value": name}]
+    refused("InvalidID", ec2.create_tags, Resources=["nothing"], Tags=[{"Key": "a", "Value": "b"}])
+
+
+def test_dry_runs_filters_and_pages(ec2, vpc):
+    answer = refused("DryRunOperation", ec2.create_vpc, CidrBlock="10.0.0.0/16", DryRun=True)
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 412
+    message = refused("InvalidParameterValue", ec2.describe_vpcs, Filters=[{"Name": "color", "Values": ["red"]}])
+    assert message["Error"]["Message"] == "The filter 'color' is invalid"
+    for n in range(7):
+        subnet(ec2, vpc, f"10.0.{n}.0/24")
+    here = [{"Name": "vpc-id", "Values": [vpc]}]
+    pages = list(ec2.get_paginator("describe_subnets").paginate(Filters=here, PaginationConfig={"PageSize": 5}))
+    assert [len(page["Subnets"]) for page in pages] == [5, 2]
+    refused("InvalidNextToken", ec2.describe_subnets, NextToken="?")
+
+
+def test_bad_input_is_refused(ec2, vpc):
+    refused("InvalidVpc.Range", ec2.create_vpc, CidrBlock="10.0.0.0/8")
+    refused("InvalidParameterValue", ec2.create_vpc, CidrBlock="ten")
+    refused("InvalidSubnet.Range", ec2.create_subnet, VpcId=vpc, CidrBlock="11.0.0.0/24")
+    subnet(ec2, vpc)
+    refused("InvalidSubnet.Conflict", ec2.create_subnet, VpcId=vpc, CidrBlock="10.0.0.0/25")
+    refused("InvalidParameterValue", ec2.create_vpc, CidrBlock="10.0.0.0/16", InstanceTenancy="nowhere")
+    message = refused("NotImplemented", ec2.create_vpc, CidrBlock="10.0.0.0/16", AmazonProvidedIpv6CidrBlock=True)
+    assert "AmazonProvidedIpv6CidrBlock" in message["Error"]["Message"]
+    assert "RunInstances" in refused(
+        "NotImplemented", ec2.run_instances, ImageId="ami-1", MinCount=1, MaxCount=1)["Error"]["Message"]
+
+
+def test_a_network_survives_a_kill(own_server):
+    ec2 = own_server.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    home = subnet(ec2, vpc)
+    before = ec2.describe_subnets(SubnetIds=[home])["Subnets"]
+    own_server.kill()
+    own_server.start()
+    assert own_server.client("ec2").describe_subnets(SubnetIds=[home])["Subnets"] == before
+
+
+def test_the_cli_shows_it(server, vpc):
+    shown = json.loads(server.cli("ec2", "describe-vpcs", "--vpc-ids", vpc).stdout)
+    assert shown["Vpcs"][0]["CidrBlock"] == "10.0.0.0/16"
+    made = json.loads(server.cli(
+        "ec2", "create-security-group", "--group-name", vpc, "--description", "d", "--vpc-id", vpc).stdout)
+    server.cli("ec2", "authorize-security-group-ingress", "--group-id", made["GroupId"],
+               "--protocol", "tcp", "--port", "22", "--cidr", "10.0.0.0/8")
+    rules = json.loads(server.cli("ec2", "describe-security-groups", "--group-ids", made["GroupId"]).stdout)
+    assert rules["SecurityGroups"][0]["IpPermissions"][0]["FromPort"] == 22
