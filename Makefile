@@ -8,7 +8,7 @@ example := examples/csv-to-table
 host := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 # The job and the function run in empty file systems, so they are linked statically, for the host's architecture.
 example_target := $(subst -musl,-gnu,$(host))
-example_bin := $(example)/target/$(example_target)/debug
+example_bin := $(example)/target/$(example_target)/release
 venv := .venv
 python := $(venv)/bin/python
 
@@ -26,7 +26,7 @@ release: check-build ## Build Barge for use: target/release/barge
 
 .PHONY: example
 example: check-build ## Build the example's job, function and demo
-	cd $(example) && cargo build --target $(example_target)
+	cd $(example) && cargo build --release --target $(example_target)
 
 .PHONY: demo
 demo: build example ## CSV -> S3 -> Lambda -> Batch -> container -> DynamoDB; KEEP=1 leaves the server up
@@ -40,12 +40,12 @@ lint: ## Format and clippy, warnings as errors
 	cargo fmt --all --check
 	cd $(example) && cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	cd $(example) && cargo clippy --all-targets --target $(example_target) -- -D warnings
+	cd $(example) && cargo clippy --release --all-targets --target $(example_target) -- -D warnings
 
 .PHONY: unit
 unit: ## Unit and integration tests in Rust
 	cargo test --workspace --quiet
-	cd $(example) && cargo test --quiet --target $(example_target)
+	cd $(example) && cargo test --release --quiet --target $(example_target)
 
 .PHONY: e2e
 e2e: build example $(venv)/installed check-clients ## End-to-end tests with boto3, the aws CLI and skopeo

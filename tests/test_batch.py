@@ -9,6 +9,10 @@ from botocore.exceptions import ClientError
 from conftest import ACCOUNT, REGION, BatchBench, push, wait_for
 
 
+# Runs until it is told to stop. (A program that is process 1 and has no handler never hears SIGTERM.)
+PATIENT = ["sh", "-c", "trap exit TERM; while true; do sleep 0.05; done"]
+
+
 def refused(call, **arguments):
     with pytest.raises(ClientError) as error:
         call(**arguments)
@@ -135,7 +139,7 @@ class TestStopping:
 
     def test_cancel_ends_a_waiting_job_and_leaves_a_running_one(self, server, shell_image, name):
         bench = BatchBench(server, shell_image, name, vcpus=1)
-        sleep = bench.define(["sleep", "60"], vcpu="1", memory="2048")
+        sleep = bench.define(PATIENT, vcpu="1", memory="2048")
         first, second = bench.submit(sleep), bench.submit(sleep)
         bench.state(first, "RUNNING")
         bench.batch.cancel_job(jobId=second, reason="not needed")
@@ -175,7 +179,7 @@ class TestScheduling:
 
     def test_list_jobs_lists_running_ones_unless_told_otherwise(self, bench):
         done = bench.run("true")["jobId"]
-        running = bench.submit(bench.define(["sleep", "60"]))
+        running = bench.submit(bench.define(PATIENT))
         bench.state(running, "RUNNING")
         listed = [j["jobId"] for j in bench.batch.list_jobs(jobQueue=bench.queue)["jobSummaryList"]]
         assert listed == [running]
