@@ -28,7 +28,12 @@ pub(crate) fn signer_from_environment(service: &str) -> anyhow::Result<Signer> {
 }
 
 /// Calls an operation of a service that speaks JSON 1.1; `target` is its `X-Amz-Target`.
-pub(crate) async fn call_json(endpoint: &str, signer: &Signer, target: &str, input: &Document) -> anyhow::Result<Document> {
+pub(crate) async fn call_json(
+    endpoint: &str,
+    signer: &Signer,
+    target: &str,
+    input: &Document,
+) -> anyhow::Result<Document> {
     let authority = endpoint.split_once("://").map_or(endpoint, |(_, authority)| authority);
     let body = input.to_json();
     let request = Request::post(format!("{endpoint}/"))

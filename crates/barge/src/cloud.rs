@@ -58,22 +58,21 @@ impl Cloud {
 
         let engine: Arc<dyn ComputeEngine> =
             Arc::new(EmbeddedEngine::open(EmbeddedConfig::new(&data_dir), images, Some(Arc::clone(&log_sink)))?);
-        let adopted = engine.adopt().await?;
-        let sandboxes = Arc::new(EngineSandboxes::new(Arc::clone(&engine)));
+        let image_sources = vec![Arc::clone(&ecr) as Arc<dyn ImageSource>];
+        let (runner, adopted) = EngineRunner::adopt(Arc::clone(&engine), image_sources, Arc::clone(&log_sink)).await?;
+        let sandboxes = Arc::new(EngineSandboxes::new(engine));
         sandboxes.clear(&adopted);
         let lambda = LambdaService::open(
             &store,
             &data_dir.join("lambda"),
             ambient.clone(),
-            LambdaPorts { logs: Arc::clone(&log_sink), credentials: Arc::clone(&iam) as _, sandboxes },
+            LambdaPorts { logs: log_sink, credentials: Arc::clone(&iam) as _, sandboxes },
             LambdaConfig::default(),
         )?;
         let keys: Arc<dyn KeyDirectory> = Arc::clone(&iam) as _;
         let neighbours = Neighbours { keys: Arc::clone(&keys), functions: Arc::clone(&lambda) as _, events: None };
         let s3 = S3Service::open(store.clone(), &data_dir, ambient.clone(), neighbours)?;
         lambda.set_objects(Arc::clone(&s3) as Arc<dyn ObjectStore>);
-        let image_sources = vec![Arc::clone(&ecr) as Arc<dyn ImageSource>];
-        let runner = EngineRunner::new(engine, image_sources, log_sink, &adopted);
         let batch_ports = BatchPorts { runner: Arc::new(runner), credentials: Arc::clone(&iam) as _, events: None };
         let batch = BatchService::open(store.clone(), ambient.clone(), batch_ports, BatchSettings::default()).await?;
         let dynamodb = Arc::new(DynamoDb::new(data_dir.join("dynamodb"), &ambient));

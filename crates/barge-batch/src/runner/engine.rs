@@ -8,7 +8,7 @@ use barge_core::ports::{ImageSource, LocalImage, LogSink};
 use barge_core::{AwsError, Scope, Timestamp};
 use barge_engine as engine;
 use barge_engine::{ComputeEngine, Ending, EventKind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -16,29 +16,36 @@ use tokio::sync::mpsc;
 const STOP_TRIES: usize = 60;
 const STOP_RETRY: Duration = Duration::from_secs(1);
 
-/// Runs attempts on an engine. [`ComputeEngine::adopt`] must have been called before the first attempt.
+/// Runs attempts on an engine.
 pub struct EngineRunner {
     engine: Arc<dyn ComputeEngine>,
     images: Vec<Arc<dyn ImageSource>>,
     logs: Arc<dyn LogSink>,
     leftover: Vec<News>,
+    /// Subscribed before the engine adopted, so that no end falls between; taken by the one who wants the news.
+    events: Mutex<Option<mpsc::UnboundedReceiver<engine::AttemptEvent>>>,
 }
 
 impl EngineRunner {
-    /// Runs attempts on `engine`, with images from the first of `images` that knows a name, and lines to `logs`.
-    /// `adopted` is what the engine found after a restart; attempts of others among them are left alone.
-    pub fn new(
+    /// Has `engine` take up its attempts after a restart, and runs attempts on it, with images from the first of `images`
+    /// that knows a name, and lines to `logs`. Gives also what the engine found; attempts of others among them are left
+    /// alone.
+    ///
+    /// # Errors
+    /// Where the engine can't read what it kept.
+    pub async fn adopt(
         engine: Arc<dyn ComputeEngine>,
         images: Vec<Arc<dyn ImageSource>>,
         logs: Arc<dyn LogSink>,
-        adopted: &[engine::Adopted],
-    ) -> Self {
+    ) -> Result<(Self, Vec<engine::Adopted>), engine::EngineError> {
+        let events = Mutex::new(Some(engine.subscribe()));
+        let adopted = engine.adopt().await?;
         // Ends that were kept here but not forgotten there when the server was killed: telling them again has them forgotten.
         let leftover = adopted.iter().filter_map(|found| match &found.state {
             engine::AttemptState::Ended(ending) => Some(ended(found.attempt.id.as_str().parse().ok()?, ending)),
             _ => None,
         });
-        Self { engine, images, logs, leftover: leftover.collect() }
+        Ok((Self { leftover: leftover.collect(), engine, images, logs, events }, adopted))
     }
 
     async fn image(&self, scope: &Scope, reference: &str) -> Result<LocalImage, CannotStart> {
@@ -126,7 +133,8 @@ impl AttemptRunner for EngineRunner {
     }
 
     fn news(&self) -> mpsc::UnboundedReceiver<News> {
-        let mut events = self.engine.subscribe();
+        let taken = self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut events = taken.unwrap_or_else(|| self.engine.subscribe());
         let (sender, news) = mpsc::unbounded_channel();
         for item in self.leftover.iter().cloned() {
             let _ = sender.send(item);
