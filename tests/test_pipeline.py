@@ -30,16 +30,15 @@ class Pipeline:
             entry.external_attr = 0o755 << 16
             archive.writestr(entry, (BINARIES / "trigger").read_bytes())
         s3.put_object(Bucket=code, Key="trigger.zip", Body=packed.getvalue())
-        server.cli(
-            "cloudformation", "deploy", "--stack-name", stack, "--template-file", EXAMPLE / "template.yaml",
-            "--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM",
-            "--parameter-overrides", f"CodeBucket={code}", *self.parameters(),
+        formation = server.client("cloudformation")
+        formation.create_stack(
+            StackName=stack, TemplateBody=(EXAMPLE / "template.yaml").read_text(),
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
+            Parameters=[{"ParameterKey": "CodeBucket", "ParameterValue": code}],
         )
-        described = server.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+        formation.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig={"Delay": 0.1, "MaxAttempts": 300})
+        described = formation.describe_stacks(StackName=stack)["Stacks"][0]
         self.outputs = {o["OutputKey"]: o["OutputValue"] for o in described["Outputs"]}
-
-    def parameters(self):
-        return ["ArrayThresholdBytes=100000000"]
 
     def push(self, directory):
         layout = pathlib.Path(directory) / "image"
