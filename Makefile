@@ -33,7 +33,7 @@ demo: build example ## CSV -> S3 -> Lambda -> Batch -> container -> DynamoDB; KE
 	$(example_bin)/demo --barge target/debug/barge --binaries $(example_bin) --example $(example) $(if $(KEEP),--keep)
 
 .PHONY: test
-test: check-build lint unit e2e ## Everything: format, clippy, unit tests, end-to-end tests with real clients
+test: check-build lint docs unit e2e ## Everything: format, clippy, unit tests, end-to-end tests with real clients
 
 .PHONY: lint
 lint: ## Format and clippy, warnings as errors

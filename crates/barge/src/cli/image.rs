@@ -114,7 +114,7 @@ async fn authorization_token(endpoint: &str) -> anyhow::Result<String> {
     use base64::Engine as _;
     let signer = client::signer_from_environment("ecr")?;
     let target = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken";
-    let answer = client::call_json(endpoint, &signer, target, &Document::Map(Default::default())).await?;
+    let answer = client::call_json(endpoint, &signer, target, &Document::map::<String>([])).await?;
     let token = answer
         .get("authorizationData")
         .and_then(Document::as_list)

@@ -28,6 +28,7 @@ impl Server {
     pub(crate) fn start(barge: &Path) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("barge-demo-").tempdir()?;
         let data_dir = dir.path().join("data");
+        check_machine(barge, &data_dir)?;
         let log = std::fs::File::create(dir.path().join("server.log"))?;
         let mut child = Command::new(barge)
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
@@ -92,4 +93,17 @@ impl Server {
         println!("and it ends with");
         println!("  kill {pid} && rm -r {}", dir.display());
     }
+}
+
+/// Refuses a machine that can't run containers, with what to enable.
+fn check_machine(barge: &Path, data_dir: &Path) -> anyhow::Result<()> {
+    let doctor = Command::new(barge).args(["doctor", "--data-dir"]).arg(data_dir).output();
+    let doctor = doctor.with_context(|| format!("{} can't be started", barge.display()))?;
+    let report = String::from_utf8_lossy(&doctor.stdout);
+    anyhow::ensure!(
+        doctor.status.success(),
+        "containers can't run here:\n{report}{}",
+        String::from_utf8_lossy(&doctor.stderr)
+    );
+    Ok(())
 }
