@@ -176,8 +176,9 @@ fn check(expected: &Digest, actual: Digest) -> Result<(), ImageError> {
     if actual == *expected { Ok(()) } else { Err(ImageError::DigestMismatch { expected: expected.clone(), actual }) }
 }
 
-/// Removes a directory and all in it, also what an image's modes close to an ordinary user.
-pub(crate) fn remove_tree(path: &Path) -> io::Result<()> {
+/// Removes a directory and all in it, also what an image's modes or overlay mounts close to an ordinary user. What is not there is
+/// removed already.
+pub fn remove_tree(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             open_up(path)?;

@@ -18,6 +18,6 @@ mod uploads;
 pub use digest::Digest;
 pub use error::ImageError;
 pub use image::{ImageConfig, Reference, references};
-pub use layers::PreparedImage;
+pub use layers::{PreparedImage, remove_tree};
 pub use store::{ImageStore, Removed};
 pub use unpack::UnpackLimits;

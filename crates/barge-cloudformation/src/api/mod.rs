@@ -11,7 +11,7 @@ mod stacks;
 mod template_url;
 mod templates;
 
-use crate::engine::{self, StackRecord};
+use crate::engine::{self, Phase, StackRecord};
 use crate::template::{Pseudo, TemplateError};
 use crate::{Engine, Registry};
 use barge_core::ports::ObjectStore;
@@ -19,11 +19,17 @@ use barge_core::{Ambient, AwsError, Context, Scope};
 use barge_store::{Store, StoreError};
 use barge_wire::cloudformation as wire;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a describe call waits for a stack that something is being done to. AWS's waiters and `aws cloudformation
+/// deploy` ask at once and then every 30 seconds, and most stacks here take less than one.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// AWS CloudFormation.
 pub struct CloudFormation {
     engine: Engine,
     objects: Arc<dyn ObjectStore>,
+    patience: Duration,
 }
 
 impl CloudFormation {
@@ -35,7 +41,7 @@ impl CloudFormation {
         registry: Registry,
         objects: Arc<dyn ObjectStore>,
     ) -> Result<Arc<Self>, StoreError> {
-        Ok(Arc::new(Self { engine: Engine::open(store, ambient, registry)?, objects }))
+        Ok(Arc::new(Self { engine: Engine::open(store, ambient, registry)?, objects, patience: PATIENCE }))
     }
 
     /// Takes up every stack that was being made or removed when the server stopped, and gives their number.
@@ -66,6 +72,18 @@ impl CloudFormation {
     async fn existing(&self, scope: &Scope, name_or_id: &str) -> Result<StackRecord, AwsError> {
         let stack = self.find(scope, name_or_id).await?;
         stack.ok_or_else(|| invalid(format!("Stack with id {name_or_id} does not exist")))
+    }
+
+    /// The same, once nothing is being done to the stack any more, or as it is when the service's patience ends.
+    async fn settling(&self, scope: &Scope, name_or_id: &str) -> Result<StackRecord, AwsError> {
+        let stack = self.existing(scope, name_or_id).await?;
+        if stack.phase == Phase::Settled {
+            return Ok(stack);
+        }
+        if let Ok(settled) = tokio::time::timeout(self.patience, self.engine.settled(&stack.id)).await {
+            settled?;
+        }
+        self.existing(scope, name_or_id).await
     }
 }
 

@@ -139,7 +139,7 @@ pub(super) async fn describe(
     input: DescribeStacksInput,
 ) -> Result<DescribeStacksOutput, AwsError> {
     let (stacks, next_token) = if let Some(name) = input.stack_name.filter(|name| !name.is_empty()) {
-        (vec![service.existing(&cx.scope, &name).await?], None)
+        (vec![service.settling(&cx.scope, &name).await?], None)
     } else {
         let scope = cx.scope.clone();
         let mut stacks = service.engine.store().read(move |db| engine::stacks(db, &scope)).await?;

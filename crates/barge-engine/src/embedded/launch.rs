@@ -7,12 +7,11 @@ use crate::engine::{Ending, ExitOutcome, StartFailure};
 use crate::folder::Folder;
 use crate::plan::{ImageDefaults, plan};
 use barge_core::{Clock, SystemClock};
-use barge_image::{Digest, PreparedImage};
+use barge_image::{Digest, PreparedImage, remove_tree};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 use tokio::process::{Child, Command};
@@ -175,29 +174,6 @@ pub(super) fn shim_process(folder: &Folder) -> io::Result<Option<OwnedFd>> {
     };
     // The number might be another process's by now; not while the lock that it was noted under is still held.
     Ok(folder.lock()?.is_none().then_some(process))
-}
-
-/// Removes a directory and all in it, also what overlay mounts close to an ordinary user.
-pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            open_up(path)?;
-            fs::remove_dir_all(path)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
-    }
-}
-
-fn open_up(path: &Path) -> io::Result<()> {
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            open_up(&entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 /// Removes what was forgotten, or never wholly made, when a server was killed.

@@ -293,7 +293,7 @@ impl ComputeEngine for EmbeddedEngine {
                 Ok(()) => {
                     // A shim that still cleans up, in the same directory, makes a try fail.
                     let tried = (0..REMOVALS).any(|_| {
-                        launch::remove_tree(&gone).is_ok() || {
+                        barge_image::remove_tree(&gone).is_ok() || {
                             std::thread::sleep(BETWEEN_REMOVALS);
                             false
                         }

@@ -133,6 +133,22 @@ async fn independent_resources_are_made_in_parallel() {
 }
 
 #[tokio::test]
+async fn a_stack_that_is_about_to_settle_is_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut house = house(&dir);
+    Arc::get_mut(&mut house.service).unwrap().patience = Duration::from_secs(600);
+    house.world.hold("A");
+    house.create("one", template(&["A: Properties: {}"])).await.unwrap();
+    house.world.begun(1).await;
+    let release = async {
+        tokio::task::yield_now().await;
+        house.world.release("A");
+    };
+    let (status, ()) = tokio::join!(house.status("one"), release);
+    assert_eq!(status, StackStatus::CreateComplete);
+}
+
+#[tokio::test]
 async fn stacks_are_listed_by_status_and_by_page() {
     let dir = tempfile::tempdir().unwrap();
     let house = house(&dir);

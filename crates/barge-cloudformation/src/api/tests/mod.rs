@@ -18,6 +18,7 @@ use barge_store::Store;
 use barge_wire::cloudformation::{CloudFormation as _, *};
 use std::io::{Seek as _, Write as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 const THING: &str = "Fake::Thing::One";
 
@@ -64,7 +65,9 @@ fn house_at(dir: &tempfile::TempDir, world: Arc<World>, minute: i64) -> House {
         endpoint: ambient.endpoint.clone(),
     };
     let registry = Registry::new(providers(&world));
-    let service = CloudFormation::open(store, ambient, registry, Arc::new(Objects)).unwrap();
+    let mut service = CloudFormation::open(store, ambient, registry, Arc::new(Objects)).unwrap();
+    // These tests look at stacks that wait.
+    Arc::get_mut(&mut service).unwrap().patience = Duration::ZERO;
     House { service, world, cx }
 }
 
