@@ -55,7 +55,7 @@ struct Source {
 pub(crate) struct Push {
     /// An OCI layout directory, or a tar archive
     image: PathBuf,
-    /// The repository's URI with a tag: HOST:PORT/REPOSITORY[:TAG]
+    /// The repository's URI with a tag: HOST:PORT/REPOSITORY:TAG (latest where there is no tag)
     uri: String,
 }
 
