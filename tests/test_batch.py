@@ -99,6 +99,12 @@ class TestJobs:
             assert job["status"] == "FAILED"
             assert job["container"]["reason"].startswith("CannotPullContainerError: "), job["container"]
 
+    def test_an_image_may_be_a_path_of_this_machine(self, bench, busybox_layout):
+        bench.image, kept = str(busybox_layout), bench.image
+        job = bench.run("echo", "local")
+        bench.image = kept
+        assert bench.log(job) == ["local"]
+
     def test_a_command_that_is_not_there_fails_the_attempt(self, bench):
         job = bench.run("no-such-program")
         assert job["status"] == "FAILED"
@@ -157,14 +163,19 @@ class TestStopping:
 
 
 class TestScheduling:
-    def test_vcpus_are_never_exceeded_and_order_is_first_in_first_out(self, server, shell_image, name):
+    def test_vcpus_are_never_exceeded(self, server, shell_image, name):
         bench = BatchBench(server, shell_image, name, vcpus=1)
         definition = bench.define(["sleep", "0.2"], vcpu="0.5", memory="1024")
         jobs = [bench.ended(job) for job in [bench.submit(definition) for _ in range(6)]]
         moments = sorted({j["startedAt"] for j in jobs} | {j["stoppedAt"] for j in jobs})
         assert max(sum(j["startedAt"] <= m < j["stoppedAt"] for j in jobs) for m in moments) <= 2
-        created = [j["attempts"][0]["startedAt"] for j in jobs]
-        assert created == sorted(created)
+
+    def test_jobs_of_a_queue_start_in_the_order_of_their_submission(self, server, shell_image, name):
+        bench = BatchBench(server, shell_image, name, vcpus=1)
+        definition = bench.define(["true"], vcpu="1", memory="2048")
+        jobs = [bench.ended(job) for job in [bench.submit(definition) for _ in range(5)]]
+        started = [job["startedAt"] for job in jobs]
+        assert started == sorted(started)
 
     def test_the_queue_of_higher_priority_goes_first(self, server, shell_image, name):
         bench = BatchBench(server, shell_image, name, vcpus=1)

@@ -12,7 +12,7 @@ use barge_ecr::EcrService;
 use barge_engine::{ComputeEngine, EmbeddedConfig, EmbeddedEngine};
 use barge_gateway::{Gateway, Mount, Services};
 use barge_iam::{IamService, RootKey};
-use barge_image::ImageStore;
+use barge_image::{ImageStore, LocalPaths};
 use barge_lambda::{EngineSandboxes, LambdaConfig, LambdaPorts, LambdaService};
 use barge_logs::CloudWatchLogs;
 use barge_s3::{Neighbours, S3Service};
@@ -56,9 +56,13 @@ impl Cloud {
         let images = ImageStore::open(data_dir.join("images"))?;
         let ecr = EcrService::open(store.clone(), images.clone(), ambient.clone())?;
 
-        let engine: Arc<dyn ComputeEngine> =
-            Arc::new(EmbeddedEngine::open(EmbeddedConfig::new(&data_dir), images, Some(Arc::clone(&log_sink)))?);
-        let image_sources = vec![Arc::clone(&ecr) as Arc<dyn ImageSource>];
+        let engine: Arc<dyn ComputeEngine> = Arc::new(EmbeddedEngine::open(
+            EmbeddedConfig::new(&data_dir),
+            images.clone(),
+            Some(Arc::clone(&log_sink)),
+        )?);
+        let image_sources: Vec<Arc<dyn ImageSource>> =
+            vec![Arc::clone(&ecr) as _, Arc::new(LocalPaths(images.clone()))];
         let (runner, adopted) = EngineRunner::adopt(Arc::clone(&engine), image_sources, Arc::clone(&log_sink)).await?;
         let sandboxes = Arc::new(EngineSandboxes::new(engine));
         sandboxes.clear(&adopted);
