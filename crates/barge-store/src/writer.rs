@@ -2,6 +2,7 @@
 
 use crate::StoreError;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+use std::panic::AssertUnwindSafe;
 use std::sync::mpsc;
 use tokio::sync::oneshot;
 
@@ -104,7 +105,11 @@ fn commit(connection: &mut Connection, group: impl Iterator<Item = Change>) -> (
         }
         tx.commit()
     };
-    let outcome = run().map_err(|error| error.to_string());
+    // A change that panics takes its group with it, not the thread that everybody's changes need.
+    let outcome = match std::panic::catch_unwind(AssertUnwindSafe(run)) {
+        Ok(outcome) => outcome.map_err(|error| error.to_string()),
+        Err(_) => Err("a change could not be completed".to_owned()),
+    };
     if let Err(error) = &outcome {
         tracing::error!(%error, "a group of changes was not committed");
     }

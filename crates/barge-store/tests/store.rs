@@ -71,3 +71,16 @@ async fn readers_can_not_write() {
     let result = store.read(|db| sql(db.execute("DELETE FROM notes", []))).await;
     assert!(result.is_err());
 }
+
+#[tokio::test]
+async fn a_change_that_panics_leaves_the_database_usable() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let broken = store.write(|tx| -> Result<(), AwsError> {
+        sql(tx.execute("INSERT INTO notes (text) VALUES ('half')", []))?;
+        panic!("on purpose");
+    });
+    assert!(broken.await.is_err());
+    add(&store, "after").await.unwrap();
+    assert_eq!(all(&store).await, ["after"]);
+}
