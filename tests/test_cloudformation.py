@@ -705,13 +705,13 @@ def test_a_killed_server_ends_what_it_began_and_leaves_nothing(own_server, end, 
     before = inventory(own_server)
     for round_number in range(6):
         stack = f"kill-{round_number}"
-        interrupted(own_server, lambda: example(stacks, stack, "the-code", key), chance.uniform(0, 0.4))
+        interrupted(own_server, lambda: example(stacks, stack, "the-code", key), chance.uniform(0, 0.25))
         # A stack that was not acknowledged may never have been; one that was begun comes to its end.
         for begun in stacks.client.describe_stacks()["Stacks"]:
             ended = stacks.settled(begun["StackId"])
             assert ended["StackStatus"] == end, stacks.events(stack)
             for _ in range(2):
-                interrupted(own_server, lambda: stacks.client.delete_stack(StackName=stack), chance.uniform(0, 0.3))
+                interrupted(own_server, lambda: stacks.client.delete_stack(StackName=stack), chance.uniform(0, 0.1))
             stacks.client.delete_stack(StackName=stack)
             assert stacks.settled(begun["StackId"])["StackStatus"] == "DELETE_COMPLETE", stacks.events(begun["StackId"])
         assert inventory(own_server) == before
