@@ -3,7 +3,7 @@
 
 use crate::report;
 use anyhow::{Context as _, bail};
-use aws_sdk_cloudformation::types::{Capability, Parameter, StackStatus};
+use aws_sdk_cloudformation::types::{Capability, Parameter, StackEvent, StackStatus};
 use aws_sdk_s3::primitives::ByteStream;
 use csv_to_table_client::SdkConfig;
 use std::collections::HashMap;
@@ -74,24 +74,31 @@ fn zipped(function: &Path) -> anyhow::Result<Vec<u8>> {
     Ok(zip.finish()?.into_inner())
 }
 
-/// Tells each event of the stack as it comes, until the stack is complete; gives its outputs.
+/// Tells each event of the stack as it comes, until the last; gives the stack's outputs.
 async fn settled(formation: &aws_sdk_cloudformation::Client) -> anyhow::Result<HashMap<String, String>> {
     let mut told = 0;
     loop {
-        let stack = formation.describe_stacks().stack_name(STACK).send().await?;
-        let stack = stack.stacks.and_then(|stacks| stacks.into_iter().next()).context("the stack is gone")?;
         let events = formation.describe_stack_events().stack_name(STACK).send().await?.stack_events.unwrap_or_default();
         for event in events.iter().rev().skip(told) {
             report::event(event);
         }
         told = events.len();
-        match stack.stack_status {
-            Some(StackStatus::CreateInProgress | StackStatus::RollbackInProgress) => tokio::time::sleep(POLL).await,
-            Some(StackStatus::CreateComplete) => {
-                let outputs = stack.outputs.unwrap_or_default().into_iter();
-                return Ok(outputs.filter_map(|output| Some((output.output_key?, output.output_value?))).collect());
-            }
-            other => bail!("the stack ended as {other:?}: {}", stack.stack_status_reason.unwrap_or_default()),
+        if events.first().is_some_and(is_last) {
+            break;
         }
+        tokio::time::sleep(POLL).await;
     }
+    let stack = formation.describe_stacks().stack_name(STACK).send().await?;
+    let stack = stack.stacks.and_then(|stacks| stacks.into_iter().next()).context("the stack is gone")?;
+    if stack.stack_status != Some(StackStatus::CreateComplete) {
+        bail!("the stack ended as {:?}: {}", stack.stack_status, stack.stack_status_reason.unwrap_or_default());
+    }
+    let outputs = stack.outputs.unwrap_or_default().into_iter();
+    Ok(outputs.filter_map(|output| Some((output.output_key?, output.output_value?))).collect())
+}
+
+/// Whether nothing follows this event: it is the stack's own, and not the beginning of something.
+fn is_last(event: &StackEvent) -> bool {
+    let of_the_stack = event.resource_type.as_deref() == Some("AWS::CloudFormation::Stack");
+    of_the_stack && event.resource_status.as_ref().is_some_and(|status| !status.as_str().ends_with("_IN_PROGRESS"))
 }

@@ -14,7 +14,7 @@ const KEY: &str = "sample.csv";
 /// How often the job and the table are asked for.
 const POLL: Duration = Duration::from_millis(10);
 /// After this long, the pipeline is taken to hang.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Every state that a job can be listed in.
 const STATES: &[JobStatus] = &[
     JobStatus::Submitted,

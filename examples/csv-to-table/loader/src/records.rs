@@ -15,9 +15,6 @@
 /// and some.
 pub(crate) const MAX_RECORD: u64 = 1 << 20;
 
-/// Of a record over the limit, this many bytes are kept to show.
-const EXCERPT: usize = 1024;
-
 const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
 
 /// Where in a record a byte falls, given all bytes before it.
@@ -102,7 +99,7 @@ pub(crate) enum Shape {
     TextAfterQuote,
     /// The file ended inside quotes.
     Unclosed,
-    /// Over the limit; only its first bytes are kept.
+    /// Over the limit.
     TooLong,
 }
 
@@ -115,13 +112,13 @@ pub(crate) struct Record<'a> {
     pub(crate) end: u64,
     /// Line breaks between the splitter's first byte and the record's.
     pub(crate) line: u64,
-    /// Its bytes; the first of them if it is [`Shape::TooLong`].
+    /// Its bytes, up to twice the limit. That is all of them, but for a single line of such a length.
     pub(crate) bytes: &'a [u8],
     /// Whether it can be read as a row.
     pub(crate) shape: Shape,
 }
 
-/// Cuts a file, taken in chunks of any size, into records. Holds one record at most.
+/// Cuts a file, taken in chunks of any size, into records. Holds one record at most, and of that twice the limit.
 #[derive(Debug)]
 pub(crate) struct Splitter {
     limit: u64,
@@ -177,7 +174,7 @@ impl Splitter {
                 if self.state == State::Start || open {
                     continue;
                 }
-                self.keep(&bytes[from..index], at);
+                self.keep(&bytes[from..index]);
                 *input = &bytes[index + 1..];
                 self.offset = at + 1;
                 return Some(self.emit(at));
@@ -190,7 +187,7 @@ impl Splitter {
         *input = &[];
         self.offset += bytes.len() as u64;
         if self.state != State::Start {
-            self.keep(&bytes[from..], self.offset);
+            self.keep(&bytes[from..]);
         }
         None
     }
@@ -206,14 +203,9 @@ impl Splitter {
         if self.state == State::Start || self.emitted { self.offset } else { self.start }
     }
 
-    fn keep(&mut self, bytes: &[u8], end: u64) {
-        if end - self.start <= self.limit {
-            self.kept.extend_from_slice(bytes);
-        } else {
-            let room = EXCERPT.saturating_sub(self.kept.len());
-            self.kept.extend_from_slice(&bytes[..room.min(bytes.len())]);
-            self.kept.truncate(EXCERPT);
-        }
+    fn keep(&mut self, bytes: &[u8]) {
+        let room = usize::try_from(self.limit * 2).unwrap_or(usize::MAX) - self.kept.len();
+        self.kept.extend_from_slice(&bytes[..room.min(bytes.len())]);
     }
 
     fn emit(&mut self, end: u64) -> Record<'_> {

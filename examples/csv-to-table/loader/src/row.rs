@@ -46,7 +46,7 @@ pub(crate) enum ColumnsError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Reason {
     /// More or fewer fields than columns.
-    #[error("{found} columns where the header has {expected}")]
+    #[error("wrong column count: {found}, the header has {expected}")]
     ColumnCount {
         /// Fields in the record.
         found: usize,
@@ -75,13 +75,18 @@ pub(crate) enum Reason {
     /// The file ends within quotes.
     #[error("a quote that is never closed")]
     UnclosedQuote,
-    /// More than an item can hold; the bytes are still in the file, there.
-    #[error("too long for an item (bytes {from} to {to} of the file; the row shown here is only its beginning)")]
-    TooLong {
+    /// More than an item can hold.
+    #[error("too long for an item, perhaps for a quote that is never closed")]
+    TooLong,
+    /// More even than the rejected file takes; what isn't there is still in the file.
+    #[error("too long for an item, and cut here after {kept} bytes: it is bytes {from} to {to} of the file")]
+    Cut {
         /// Offset of the first byte.
         from: u64,
         /// Offset past the last byte.
         to: u64,
+        /// How many bytes are at hand.
+        kept: usize,
     },
     /// As an item it would be over DynamoDB's limit.
     #[error("an item of {0} bytes, DynamoDB takes at most 409600")]
@@ -182,7 +187,10 @@ impl Parser {
             Shape::Whole => {}
             Shape::TextAfterQuote => return Err(Reason::TextAfterQuote),
             Shape::Unclosed => return Err(Reason::UnclosedQuote),
-            Shape::TooLong => return Err(Reason::TooLong { from: record.start, to: record.end }),
+            Shape::TooLong if record.end - record.start > record.bytes.len() as u64 => {
+                return Err(Reason::Cut { from: record.start, to: record.end, kept: record.bytes.len() });
+            }
+            Shape::TooLong => return Err(Reason::TooLong),
         }
         let fields = self.split(record.bytes);
         let mut from = 0;
@@ -270,7 +278,9 @@ mod tests {
         let row = |shape| columns().row(&mut Parser::new(), &Record { shape, ..record(b"1,Fiber,x") });
         assert_eq!(row(Shape::TextAfterQuote), Err(Reason::TextAfterQuote));
         assert_eq!(row(Shape::Unclosed), Err(Reason::UnclosedQuote));
-        assert_eq!(row(Shape::TooLong), Err(Reason::TooLong { from: 10, to: 19 }));
+        assert_eq!(row(Shape::TooLong), Err(Reason::TooLong));
+        let cut = Record { shape: Shape::TooLong, end: 5000, ..record(b"1,Fiber,x") };
+        assert_eq!(columns().row(&mut Parser::new(), &cut), Err(Reason::Cut { from: 10, to: 5000, kept: 9 }));
     }
 
     #[test]

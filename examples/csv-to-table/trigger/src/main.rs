@@ -9,10 +9,32 @@ mod job;
 use aws_sdk_batch::Client;
 use aws_sdk_batch::types::{ArrayProperties, ContainerOverrides, KeyValuePair};
 use csv_to_table_client::{Patience, configure, explain};
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 
+use crate::event::EventError;
 use crate::job::{Job, Settings};
+
+/// Why an invocation fails.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// The event can't be understood.
+    #[error(transparent)]
+    Event(#[from] EventError),
+    /// Jobs could not be submitted: which, and why.
+    #[error("{0}")]
+    Submit(String),
+}
+
+impl From<Failure> for Diagnostic {
+    fn from(failure: Failure) -> Self {
+        let error_type = match &failure {
+            Failure::Event(_) => "InvalidEvent",
+            Failure::Submit(_) => "SubmitJobFailed",
+        };
+        Self { error_type: error_type.to_owned(), error_message: failure.to_string() }
+    }
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -23,7 +45,7 @@ async fn main() -> Result<(), Error> {
 }
 
 /// Submits the event's jobs, all that can be, and answers with them; fails if any could not be.
-async fn handle(client: &Client, settings: &Settings, event: Value) -> Result<Value, Error> {
+async fn handle(client: &Client, settings: &Settings, event: Value) -> Result<Value, Failure> {
     let mut submitted = Vec::new();
     let mut failures = Vec::new();
     for upload in event::uploads(event)? {
@@ -42,7 +64,7 @@ async fn handle(client: &Client, settings: &Settings, event: Value) -> Result<Va
             }
         }
     }
-    if failures.is_empty() { Ok(json!({ "jobs": submitted })) } else { Err(failures.join("; ").into()) }
+    if failures.is_empty() { Ok(json!({ "jobs": submitted })) } else { Err(Failure::Submit(failures.join("; "))) }
 }
 
 /// Submits a job and returns its id.
