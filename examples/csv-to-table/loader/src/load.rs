@@ -224,23 +224,18 @@ impl Loader {
     async fn header(&self, object: &Object, parser: &mut Parser) -> Result<Option<(u64, Columns)>, LoadError> {
         let mut splitter = Splitter::new(0, Position::BEGINNING, MAX_RECORD);
         let mut stream = self.bucket.read(object, 0..object.size);
-        let record = loop {
-            let Some(chunk) = stream.chunk().await? else { break splitter.finish() };
-            // Twice, for the borrow checker: the record can't leave a loop that goes on to borrow the splitter.
-            let complete = {
-                let mut bytes = &chunk[..];
-                splitter
-                    .next(&mut bytes)
-                    .map(|record| (record.start, Columns::from_header(parser, &record, &self.keys)))
-            };
-            if let Some((start, columns)) = complete {
-                let columns = columns.map_err(|error| self.bad_columns(object, error))?;
-                return Ok(Some((start, columns)));
+        loop {
+            let chunk = stream.chunk().await?;
+            let mut bytes = chunk.as_deref().unwrap_or_default();
+            let record = if chunk.is_some() { splitter.next(&mut bytes) } else { splitter.finish() };
+            if let Some(record) = record {
+                let columns = Columns::from_header(parser, &record, &self.keys);
+                return Ok(Some((record.start, columns.map_err(|error| self.bad_columns(object, error))?)));
             }
-        };
-        let Some(record) = record else { return Ok(None) };
-        let columns = Columns::from_header(parser, &record, &self.keys);
-        Ok(Some((record.start, columns.map_err(|error| self.bad_columns(object, error))?)))
+            if chunk.is_none() {
+                return Ok(None);
+            }
+        }
     }
 
     /// What must be known to split a file from `offset` on. Reads some bytes before it, and more if they don't tell.
