@@ -113,7 +113,7 @@ def test_skopeo_pushes_and_pulls(server, ecr, busybox_layout, name, tmp_path):
     credentials = base64.b64decode(token["authorizationToken"]).decode()
     skopeo = [needs("skopeo", "skopeo"), "--insecure-policy"]
     source = f"docker://127.0.0.1:{server.port}/{name}:v1"
-    copy = ["copy", "--src-tls-verify=false", "--src-creds", credentials, source, f"oci:{tmp_path / 'pulled'}"]
+    copy = ["copy", "--preserve-digests", "--src-tls-verify=false", "--src-creds", credentials, source, f"oci:{tmp_path / 'pulled'}"]
     subprocess.run([*skopeo, *copy], check=True, capture_output=True, text=True, timeout=60)
     pulled = json.loads((tmp_path / "pulled/index.json").read_text())["manifests"][0]["digest"]
     assert pulled == detail["imageDigest"]
