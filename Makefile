@@ -51,6 +51,10 @@ unit: ## Unit and integration tests in Rust
 e2e: build example $(venv)/installed check-clients ## End-to-end tests with boto3, the aws CLI and skopeo
 	$(python) -m pytest tests -q -rf $(PYTEST)
 
+.PHONY: bench
+bench: release example $(venv)/installed ## Measure what we say of speed; prints tables
+	benches/all.sh $(abspath $(python))
+
 .PHONY: docs
 docs: ## API documentation of every crate, warnings as errors
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
