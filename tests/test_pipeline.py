@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import pathlib
 import random
 import subprocess
@@ -111,8 +112,8 @@ def test_every_row_arrives_although_the_server_is_killed(own_server, tmp_path):
     """The kill test: `kill -9` at random points of the main job, restart, and every row of every file is in the table."""
     pipeline = Pipeline(own_server, "kill-test")
     pipeline.push(tmp_path)
-    seed = random.SystemRandom().randrange(1 << 32)
-    print(f"seed {seed}")  # pytest shows it where the test fails
+    seed = int(os.environ.get("KILL_SEED") or random.SystemRandom().randrange(1 << 32))
+    print(f"to try these moments again: KILL_SEED={seed}")  # pytest shows it where the test fails
     chance = random.Random(seed)
     for round_number in range(8):
         pipeline.upload(f"round-{round_number}.csv", products(f"r{round_number}", 200))

@@ -69,7 +69,7 @@ impl Gateway {
         }
         match &signature {
             Ok(signature) if signature.service == "s3" => return (self.s3)(Request::from_parts(parts, body)).await,
-            Err(_) if !speaks_to_a_service(&parts) => return (self.s3)(Request::from_parts(parts, body)).await,
+            Err(_) if !self.speaks_to_a_service(&parts) => return (self.s3)(Request::from_parts(parts, body)).await,
             _ => {}
         }
         self.call(parts, body, signature).await.map(full)
@@ -125,6 +125,19 @@ impl Gateway {
         Ok((signature.service.clone(), Context { scope, principal: key.principal, request_id, now, endpoint }))
     }
 
+    /// Whether a request that carries no readable signature is still plainly meant for a service other than S3: by what
+    /// its protocol puts in the headers, or by a path of one of the REST services.
+    fn speaks_to_a_service(&self, parts: &Parts) -> bool {
+        let content_type = parts.headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let mut head = Request::new(Bytes::new());
+        *head.method_mut() = parts.method.clone();
+        *head.uri_mut() = parts.uri.clone();
+        parts.headers.contains_key("x-amz-target")
+            || content_type.starts_with("application/x-amz-json")
+            || (content_type.starts_with("application/x-www-form-urlencoded") && parts.uri.path() == "/")
+            || self.services.values().any(|service| service.operation(&head).is_some())
+    }
+
     /// The protocol that the client understands: its service's, else the one that the request looks like.
     fn protocol(&self, request: &Request<Bytes>, signature: Option<&Signature>) -> Protocol {
         let signed_for = signature.and_then(|signature| self.services.get(signature.service.as_str()));
@@ -140,15 +153,6 @@ impl Gateway {
             _ => Protocol::RestJson,
         }
     }
-}
-
-/// Whether a request that carries no readable signature is still plainly meant for a service other than S3.
-fn speaks_to_a_service(parts: &Parts) -> bool {
-    let content_type = parts.headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    parts.headers.contains_key("x-amz-target")
-        || content_type.starts_with("application/x-amz-json")
-        || (content_type.starts_with("application/x-www-form-urlencoded") && parts.uri.path() == "/")
-        || ["/v1/", "/2015-03-31/"].iter().any(|prefix| parts.uri.path().starts_with(prefix))
 }
 
 async fn read(body: Incoming) -> Result<Bytes, Refusal> {
