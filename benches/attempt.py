@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 from harness import ACCOUNT, BARGE, REGION, BatchBench, needs
 from harness import arguments, median, milliseconds, scratch, server, spread, table, times, verdict
@@ -42,8 +43,8 @@ def push(running, directory, rootfs):
 class Batch:
     """Submits jobs and follows them, with as little client as can be."""
 
-    def __init__(self, running, image):
-        self.bench = BatchBench(running, image, "bench", vcpus=SIDE_BY_SIDE)
+    def __init__(self, running, image, vcpus=SIDE_BY_SIDE):
+        self.bench = BatchBench(running, image, "bench", vcpus=vcpus)
         self.connection = Connection(running.port)
 
     def submit(self, definition):
@@ -85,7 +86,10 @@ class Batch:
         """What a running attempt's container was made from."""
         job = self.submit(self.bench.define(["sleep", "60"], vcpu="1", memory="2048"))
         self.wait([job], ("RUNNING", *ENDED))
-        (path,) = (running.data_dir / "attempts").glob("*/config.json")
+        (journal,) = (running.data_dir / "attempts").glob("*/journal")
+        shim = next(line.split()[1] for line in journal.read_text().splitlines() if line.startswith("pid "))
+        # In a file system that only the shim has.
+        path = Path(f"/proc/{shim}/root/sys/fs/cgroup/barge-shim/config.json")
         found = json.loads(path.read_text())
         self.bench.batch.terminate_job(jobId=job, reason="seen")
         self.wait([job])

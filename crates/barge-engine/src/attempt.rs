@@ -1,5 +1,6 @@
 //! What an engine is asked to run. Nothing here knows how it runs.
 
+use crate::linux::{InitProcess, Scratch, Tmpfs, Ulimit};
 use barge_core::ports::{LocalImage, LogTarget};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -13,15 +14,17 @@ pub struct AttemptId(String);
 
 /// The text cannot be an attempt's id.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0:?} is not an attempt id: 1 to 128 of A-Z a-z 0-9 _ - are")]
+#[error("{0:?} is not an attempt id: 1 to 128 of A-Z a-z 0-9 . _ - are, not beginning with a dot")]
 pub struct NotAnAttemptId(pub String);
 
 impl AttemptId {
-    /// An id of 1 to 128 characters of `A-Z a-z 0-9 _ -`: it becomes a directory's and a cgroup's name.
+    /// An id of 1 to 128 characters of `A-Z a-z 0-9 . _ -`, not beginning with a dot: it becomes a directory's and a
+    /// cgroup's name, and names that begin with a dot are the engine's own.
     pub fn new(id: impl Into<String>) -> Result<Self, NotAnAttemptId> {
         let id = id.into();
-        let legal = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        if (1..=128).contains(&id.len()) && id.bytes().all(legal) { Ok(Self(id)) } else { Err(NotAnAttemptId(id)) }
+        let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        let whole = (1..=128).contains(&id.len()) && id.bytes().all(legal) && !id.starts_with('.');
+        if whole { Ok(Self(id)) } else { Err(NotAnAttemptId(id)) }
     }
 
     /// The id's text.
@@ -85,11 +88,32 @@ pub struct Attempt {
     pub stop_grace: Duration,
     /// Whether the run survives the server.
     pub lifetime: Lifetime,
+    /// Limits of its processes (setrlimit(2)), each name at most once. What is not named is as the server has it, but
+    /// for open files: 65,535, or the server's hard limit where that is lower.
+    #[serde(default)]
+    pub ulimits: Vec<Ulimit>,
+    /// File systems in memory. What is in them counts as the attempt's memory.
+    #[serde(default)]
+    pub tmpfs: Vec<Tmpfs>,
+    /// Size of `/dev/shm` in MiB, at most; `None` is Docker's default, 64. What is in it counts as the attempt's memory.
+    #[serde(default)]
+    pub shm_mib: Option<u64>,
+    /// Who the container's first process is.
+    #[serde(default)]
+    pub init: InitProcess,
+    /// Directories that the containers of one task share.
+    #[serde(default)]
+    pub scratch: Vec<Scratch>,
+    /// What it may write to its root, in MiB of disk; 0 means no limit. As much must be free when it starts, and an
+    /// attempt that goes beyond is killed, with a reason. Scratch volumes and tmpfs do not count.
+    #[serde(default)]
+    pub disk_mib: u64,
 }
 
 impl Attempt {
     /// An attempt with the image's own command and user, 1 vCPU, 512 MiB, a writable root, Docker's capabilities, output
-    /// kept for [`crate::ComputeEngine::output`], a grace of 30 seconds, outliving the server.
+    /// kept for [`crate::ComputeEngine::output`], a grace of 30 seconds, outliving the server; no ulimits, tmpfs, init
+    /// process, scratch volumes or limit of disk.
     pub fn new(id: AttemptId, root: RootFs) -> Self {
         Self {
             id,
@@ -108,6 +132,12 @@ impl Attempt {
             hostname: None,
             stop_grace: Duration::from_secs(30),
             lifetime: Lifetime::Outlives,
+            ulimits: Vec::new(),
+            tmpfs: Vec::new(),
+            shm_mib: None,
+            init: InitProcess::default(),
+            scratch: Vec::new(),
+            disk_mib: 0,
         }
     }
 }
@@ -200,8 +230,12 @@ mod tests {
         for (text, legal) in [
             ("a", true),
             ("3f2b-01_X", true),
+            ("00000000-0000-0000-0000-000000000001.17-1", true),
+            ("00000000-0000-0000-0000-000000000001_3-1", true),
+            ("00000000-0000-0000-0000-000000000001-1.side.car", true),
             ("", false),
             ("..", false),
+            (".a", false),
             ("a/b", false),
             ("a b", false),
             (&"x".repeat(128), true),
@@ -218,5 +252,14 @@ mod tests {
         let text = serde_json::to_string(&attempt).unwrap();
         assert_eq!(serde_json::from_str::<Attempt>(&text).unwrap(), attempt);
         assert!(serde_json::from_str::<Attempt>(&text.replace("a-1", "../a")).is_err());
+    }
+
+    #[test]
+    fn an_attempt_of_an_older_server_is_read() {
+        let attempt = Attempt::new(AttemptId::new("a").unwrap(), RootFs::Image { digest: "sha256:0".to_owned() });
+        let text = serde_json::to_string(&attempt).unwrap();
+        let newer = text.find(",\"ulimits\"").unwrap();
+        let older = format!("{}}}", &text[..newer]);
+        assert_eq!(serde_json::from_str::<Attempt>(&older).unwrap(), attempt);
     }
 }

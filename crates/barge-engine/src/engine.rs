@@ -44,6 +44,14 @@ pub trait ComputeEngine: Send + Sync {
     /// Removes an ended attempt's record. Forgetting what is unknown does nothing; what still runs is refused.
     async fn forget(&self, id: &AttemptId) -> Result<(), EngineError>;
 
+    /// Removes the scratch volumes of `task` ([`crate::Scratch`]), with all that is in them. Call it once the task's
+    /// attempts have ended: one that still runs loses its files, and one that starts later finds empty volumes. A task
+    /// without volumes is no error.
+    async fn remove_scratch(&self, task: &AttemptId) -> Result<(), EngineError>;
+
+    /// The tasks that have scratch volumes here: after a restart, those that nobody knows any more can be removed.
+    async fn scratch_tasks(&self) -> Result<Vec<AttemptId>, EngineError>;
+
     /// What the engine can run at the same time.
     fn capacity(&self) -> Capacity;
 

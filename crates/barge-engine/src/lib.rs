@@ -9,6 +9,8 @@ mod doctor;
 mod embedded;
 mod engine;
 mod folder;
+mod linux;
+mod mounts;
 pub mod output;
 mod plan;
 pub mod shim;
@@ -21,4 +23,5 @@ pub use engine::{
     Adopted, AttemptEvent, AttemptState, Capacity, ComputeEngine, Ending, EngineError, EventKind, ExitOutcome, Finding,
     Health, StartFailure,
 };
+pub use linux::{InitProcess, NotAUlimit, Scratch, Tmpfs, Ulimit, UlimitName};
 pub use output::{OutputBatch, OutputReader, pump_output};

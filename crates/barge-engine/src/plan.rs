@@ -1,14 +1,19 @@
 //! How an attempt is to be run on this machine: what the server works out and the shim carries out, so that the shim
 //! needs neither image store nor configuration.
 
-use crate::attempt::{Access, Attempt, AttemptId, Capabilities, Lifetime, Mount, RootFs};
+use crate::attempt::{Access, Attempt, AttemptId, Capabilities, Lifetime, RootFs};
 use crate::cgroup::{Layout, Limits};
+use crate::linux::{InitProcess, Ulimit};
+use crate::mounts::{self, Volume};
 use crate::user::{self, Identity};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// Processes and threads that one attempt may have.
 const PIDS: u64 = 8192;
+
+/// Docker's size of `/dev/shm`.
+const SHM_MIB: u64 = 64;
 
 /// Docker's, where neither image nor job sets PATH.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -25,7 +30,12 @@ pub(crate) struct Plan {
     pub cwd: PathBuf,
     pub identity: Identity,
     pub hostname: String,
-    pub mounts: Vec<Mount>,
+    pub volumes: Vec<Volume>,
+    pub shm_mib: u64,
+    pub ulimits: Vec<Ulimit>,
+    pub init: InitProcess,
+    /// 0 is unlimited.
+    pub disk_mib: u64,
     pub capabilities: Capabilities,
     pub limits: Limits,
     pub cgroups: Layout,
@@ -72,6 +82,8 @@ pub(crate) struct ImageDefaults {
 #[derive(Clone, Debug)]
 pub(crate) struct Surroundings {
     pub cgroups: Layout,
+    /// Where scratch volumes are.
+    pub scratch: PathBuf,
     /// Tells this server's groups from those of another on the same machine.
     pub group_suffix: String,
     pub privilege: Privilege,
@@ -89,20 +101,6 @@ pub(crate) fn plan(attempt: &Attempt, image: &ImageDefaults, around: &Surroundin
         RootFs::Image { .. } => RootPlan::Overlay { layers: image.layers.clone() },
         RootFs::HostReadOnly { tmp_mib, .. } => RootPlan::Host { tmp_mib: *tmp_mib },
     };
-    let mut mounts = match &attempt.root {
-        RootFs::HostReadOnly { binds, .. } => binds.clone(),
-        RootFs::Image { .. } => Vec::new(),
-    };
-    mounts.extend(attempt.mounts.iter().cloned());
-    for mount in &mounts {
-        if !mount.source.is_absolute() || !mount.target.is_absolute() {
-            return Err(Impossible(format!(
-                "mount {} on {}: not absolute",
-                mount.source.display(),
-                mount.target.display()
-            )));
-        }
-    }
     let user = attempt.user.as_deref().unwrap_or(&image.user);
     let mut identity =
         user::resolve(user, &image.passwd, &image.group).map_err(|error| Impossible(error.to_string()))?;
@@ -119,7 +117,11 @@ pub(crate) fn plan(attempt: &Attempt, image: &ImageDefaults, around: &Surroundin
         cwd: working_directory(attempt, image)?,
         identity,
         hostname: hostname(attempt)?,
-        mounts,
+        volumes: mounts::volumes(attempt, &around.scratch)?,
+        shm_mib: shm_mib(attempt)?,
+        ulimits: ulimits(attempt)?,
+        init: attempt.init,
+        disk_mib: attempt.disk_mib,
         capabilities: attempt.capabilities,
         limits: Limits { memory_mib: attempt.memory_mib, vcpu: attempt.vcpu, pids: PIDS },
         cgroups: around.cgroups.clone(),
@@ -172,6 +174,26 @@ fn working_directory(attempt: &Attempt, image: &ImageDefaults) -> Result<PathBuf
     if path.is_absolute() { Ok(path) } else { Err(Impossible(format!("working directory {given:?} is not absolute"))) }
 }
 
+fn shm_mib(attempt: &Attempt) -> Result<u64, Impossible> {
+    match attempt.shm_mib.unwrap_or(SHM_MIB) {
+        0 => Err(Impossible("the shared memory's size must be 1 MiB or more".to_owned())),
+        size => Ok(size),
+    }
+}
+
+fn ulimits(attempt: &Attempt) -> Result<Vec<Ulimit>, Impossible> {
+    for (i, limit) in attempt.ulimits.iter().enumerate() {
+        let name = limit.name.name();
+        if limit.soft > limit.hard {
+            return Err(Impossible(format!("ulimit {name}: the soft limit is above the hard one")));
+        }
+        if attempt.ulimits[..i].iter().any(|earlier| earlier.name == limit.name) {
+            return Err(Impossible(format!("ulimit {name} is given twice")));
+        }
+    }
+    Ok(attempt.ulimits.clone())
+}
+
 fn hostname(attempt: &Attempt) -> Result<String, Impossible> {
     match &attempt.hostname {
         Some(name) if name.is_empty() || name.len() > 63 || name.contains('\0') => {
@@ -185,6 +207,8 @@ fn hostname(attempt: &Attempt) -> Result<String, Impossible> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attempt::Mount;
+    use crate::linux::UlimitName;
 
     fn attempt() -> Attempt {
         Attempt::new(AttemptId::new("a").unwrap(), RootFs::Image { digest: String::new() })
@@ -205,6 +229,7 @@ mod tests {
     fn around() -> Surroundings {
         Surroundings {
             cgroups: Layout::Nowhere { reason: String::new() },
+            scratch: PathBuf::from("/scratch"),
             group_suffix: "1".to_owned(),
             privilege: Privilege::Root,
             output_limit: 1,
@@ -238,6 +263,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_refused() {
+        let nofile = |soft, hard| Ulimit { name: UlimitName::Nofile, soft, hard };
         let pair = |k: &str, v: &str| vec![(k.to_owned(), v.to_owned())];
         for broken in [
             Attempt { env: pair("", "x"), ..attempt() },
@@ -247,6 +273,9 @@ mod tests {
             Attempt { workdir: Some("x".to_owned()), ..attempt() },
             Attempt { hostname: Some("x".repeat(64)), ..attempt() },
             Attempt { user: Some("nemo".to_owned()), ..attempt() },
+            Attempt { shm_mib: Some(0), ..attempt() },
+            Attempt { ulimits: vec![nofile(2, 1)], ..attempt() },
+            Attempt { ulimits: vec![nofile(1, 1), nofile(1, 1)], ..attempt() },
             Attempt { mounts: vec![Mount::read_only("x", "/y")], ..attempt() },
         ] {
             assert!(plan(&broken, &image(), &around()).is_err(), "{broken:?}");

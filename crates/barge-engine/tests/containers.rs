@@ -132,6 +132,27 @@ async fn a_stop_asks_first_and_then_kills() {
 }
 
 #[tokio::test]
+async fn a_running_container_has_its_group_and_an_ended_one_has_none() {
+    let world = World::new().await;
+    let limited = world.engine.doctor().await.iter().any(|f| f.subject == "memory limits" && f.health == Health::Good);
+    // What a run that was killed left behind has another number.
+    let name = format!("grouped.{}", std::process::id());
+    let attempt = world.script(&name, "exec sleep 1000");
+    let id = attempt.id.clone();
+    world.engine.launch(attempt).await.unwrap();
+    running(&world.engine, &id).await;
+    let groups = || support::groups(&format!("{name}-"));
+    assert_eq!(!groups().is_empty(), limited);
+    for group in groups() {
+        let members = std::fs::read_to_string(group.join("cgroup.procs")).unwrap();
+        assert_eq!(members.lines().count(), 1, "{}", group.display());
+    }
+    world.engine.stop(&id, Some(Duration::ZERO)).await.unwrap();
+    ended(&world.engine, &id).await;
+    assert!(groups().is_empty());
+}
+
+#[tokio::test]
 async fn memory_is_limited_and_its_want_is_recognised() {
     let world = World::new().await;
     let findings = world.engine.doctor().await;

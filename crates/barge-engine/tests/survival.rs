@@ -2,7 +2,9 @@
 
 mod support;
 
-use barge_engine::{Access, Attempt, AttemptState, ComputeEngine, EmbeddedEngine, Ending, Lifetime, Mount, OutputTo};
+use barge_engine::{
+    Access, Attempt, AttemptState, ComputeEngine, EmbeddedEngine, Ending, InitProcess, Lifetime, Mount, OutputTo,
+};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use support::{PATIENCE, World, ended, running, until};
@@ -37,23 +39,9 @@ fn world() -> World {
     world
 }
 
-fn shim_pid(world: &World, attempt: &Attempt) -> i32 {
-    let lock = world.dir.path().join("engine/attempts").join(attempt.id.as_str()).join("lock");
-    std::fs::read_to_string(lock).unwrap().parse().unwrap()
-}
-
 /// Shims clean up after they have told how it ended.
 fn no_group_is_left(attempt: &Attempt) {
-    let groups = || {
-        let mut found = Vec::new();
-        for hierarchy in ["memory", "cpu", "pids", "."] {
-            let own = std::path::Path::new("/sys/fs/cgroup").join(hierarchy).join("barge");
-            let names = std::fs::read_dir(own).into_iter().flatten().flatten().map(|entry| entry.path());
-            found.extend(names.filter(|path| path.display().to_string().contains(&format!("/{}-", attempt.id))));
-        }
-        found
-    };
-    wait_for("groups are removed", || groups().is_empty());
+    wait_for("groups are removed", || support::groups(&format!("{}-", attempt.id)).is_empty());
 }
 
 fn wait_for(what: &str, mut reached: impl FnMut() -> bool) {
@@ -99,8 +87,7 @@ fn a_container_outlives_its_server_and_every_line_arrives_once() {
     }
     // It ends while no server is there.
     std::fs::write(dir.path().join("enough"), "").unwrap();
-    let exit = world.dir.path().join("engine/attempts/long-lived/exit.json");
-    wait_for("it ends by itself", || exit.exists());
+    wait_for("it ends by itself", || world.journal(&attempt.id).contains("\nend "));
     let server = Server::start(&world);
     server.run(async {
         server.1.adopt().await.unwrap();
@@ -146,10 +133,17 @@ fn a_launch_that_a_killed_server_left_half_way_is_finished_once() {
 
 #[test]
 fn a_killed_shim_takes_its_container_along_and_the_attempt_is_reported_lost() {
+    for init in [InitProcess::Command, InitProcess::Reaper] {
+        kill_the_shim(init);
+    }
+}
+
+fn kill_the_shim(init: InitProcess) {
     let world = world();
     let dir = tempfile::tempdir().unwrap();
-    let script = "echo up; while true; do echo x > /shared/alive; sleep 0.005; done";
-    let attempt = shared(world.script("lost", script), dir.path());
+    // Neither a process of its own nor one that nobody waits for is left.
+    let script = "echo up; (while true; do echo x > /shared/alive; sleep 0.005; done) & exec sleep 1000";
+    let attempt = Attempt { init, ..shared(world.script("lost", script), dir.path()) };
     let server = Server::start(&world);
     server.run(async {
         server.1.adopt().await.unwrap();
@@ -158,7 +152,7 @@ fn a_killed_shim_takes_its_container_along_and_the_attempt_is_reported_lost() {
     });
     let alive = dir.path().join("alive");
     wait_for("the container works", || alive.exists() && !world.log.lines("lost").is_empty());
-    let pid = nix::unistd::Pid::from_raw(shim_pid(&world, &attempt));
+    let pid = nix::unistd::Pid::from_raw(world.shim(&attempt.id));
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
     server.run(async {
         let Ending::Exited { outcome, .. } = ended(&server.1, &attempt.id).await else { panic!("it ran") };
@@ -183,9 +177,9 @@ fn a_shim_that_is_killed_while_no_server_is_there_is_noticed_on_adoption() {
         running(&server.1, &attempt.id).await;
     });
     server.kill();
-    let pid = nix::unistd::Pid::from_raw(shim_pid(&world, &attempt));
+    let pid = nix::unistd::Pid::from_raw(world.shim(&attempt.id));
     nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
-    let lock = std::fs::File::open(world.dir.path().join("engine/attempts/unseen/lock")).unwrap();
+    let lock = std::fs::File::open(world.folder(&attempt.id).join("journal")).unwrap();
     wait_for("the shim is gone", || {
         let lock = lock.try_clone().unwrap();
         nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockSharedNonblock).is_ok()

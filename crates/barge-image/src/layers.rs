@@ -63,7 +63,10 @@ impl ImageStore {
     /// gets its name. Blocks, for long the first time.
     pub fn prepare(&self, digest: &Digest) -> Result<Arc<PreparedImage>, ImageError> {
         let known = lock(&self.inner.prepared).get(digest).cloned();
-        if let Some(image) = known {
+        // Somebody may have removed the layers since: they are unpacked again then.
+        if let Some(image) = known
+            && image.layers.iter().all(|layer| layer.is_dir())
+        {
             return Ok(image);
         }
         let (manifest, config, diff_ids) = self.describe(digest)?;

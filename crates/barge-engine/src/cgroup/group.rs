@@ -110,9 +110,25 @@ impl Group {
         Ok(Self { name: name.to_owned(), places, version })
     }
 
-    /// Moves a process into the group.
+    /// What lets a process go into the group by itself, as far as there is such a way.
+    ///
+    /// Moving another process (`cgroup.procs`) waits, in v1 and v2, until no process of the machine is between fork and
+    /// exec: some 10 ms. A process with one thread that moves itself through v1's `tasks` need not wait. v2 has no such
+    /// file; there [`Group::add`] it is.
+    pub(crate) fn entrance(&self) -> io::Result<Entrance> {
+        if self.version == Version::V2 {
+            return Ok(Entrance(Vec::new()));
+        }
+        // The kernel asks for the rights of who opened the file: the process that goes in has given up its own by then.
+        self.places.iter().map(|place| place.open("tasks", OFlag::O_WRONLY)).collect::<io::Result<_>>().map(Entrance)
+    }
+
+    /// Moves a process into the group where it cannot go by itself through the [`Entrance`].
     pub(crate) fn add(&self, pid: i32) -> io::Result<()> {
-        self.places.iter().try_for_each(|place| place.write("cgroup.procs", &pid.to_string()))
+        match self.version {
+            Version::V1 => Ok(()),
+            Version::V2 => self.places.iter().try_for_each(|place| place.write("cgroup.procs", &pid.to_string())),
+        }
     }
 
     /// How many processes of the group the kernel killed for want of memory.
@@ -149,6 +165,16 @@ impl Group {
     }
 }
 
+/// The way into a group for the process that takes it; inherited by the container's first process.
+pub(crate) struct Entrance(Vec<File>);
+
+impl Entrance {
+    /// Goes in. The process must have one thread.
+    pub(crate) fn enter(self) -> io::Result<()> {
+        self.0.into_iter().try_for_each(|mut tasks| tasks.write_all(b"0"))
+    }
+}
+
 impl Place {
     fn remove(&self, name: &str) -> io::Result<()> {
         for _ in 0..REMOVALS {
@@ -163,14 +189,16 @@ impl Place {
     }
 
     fn write(&self, file: &str, value: &str) -> io::Result<()> {
-        File::from(openat(&self.directory, file, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?)
-            .write_all(value.as_bytes())
+        self.open(file, OFlag::O_WRONLY)?.write_all(value.as_bytes())
+    }
+
+    fn open(&self, file: &str, how: OFlag) -> io::Result<File> {
+        Ok(File::from(openat(&self.directory, file, how | OFlag::O_CLOEXEC, Mode::empty())?))
     }
 
     fn read(&self, file: &str) -> io::Result<String> {
         let mut text = String::new();
-        File::from(openat(&self.directory, file, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?)
-            .read_to_string(&mut text)?;
+        self.open(file, OFlag::O_RDONLY)?.read_to_string(&mut text)?;
         Ok(text)
     }
 }

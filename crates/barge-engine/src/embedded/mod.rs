@@ -1,35 +1,37 @@
 //! The embedded engine: containers on this machine, each in the hands of its own shim. No daemon, no Docker.
 
+mod adopt;
+mod janitor;
 mod launch;
+mod scratch;
 mod supervise;
 
 use crate::attempt::{Attempt, AttemptId, Lifetime, OutputTo, RootFs};
 use crate::cgroup::Layout;
 use crate::doctor;
-use crate::engine::{
-    Adopted, AttemptEvent, AttemptState, Capacity, ComputeEngine, Ending, EngineError, EventKind, Finding,
-};
-use crate::folder::Folder;
+use crate::engine::{Adopted, AttemptEvent, AttemptState, Capacity, ComputeEngine, EngineError, EventKind, Finding};
+use crate::folder::{Folder, Journal};
 use crate::output::{OutputReader, Wake};
-use crate::plan::{Privilege, Surroundings};
+use crate::plan::{ImageDefaults, Privilege, Surroundings};
 use async_trait::async_trait;
 use barge_core::ports::LogSink;
 use barge_image::ImageStore;
+use janitor::Janitor;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 /// Lines that wait on disk for somebody to take them, per attempt.
 const OUTPUT_LIMIT: u64 = 256 * 1024 * 1024;
 
-/// How often, and how far apart, a forgotten attempt's directory is tried to be removed.
-const REMOVALS: u32 = 20;
-const BETWEEN_REMOVALS: Duration = Duration::from_millis(50);
+/// Starts of containers at the same time, for each processor: with more they only wait for each other in the kernel.
+const STARTS_PER_PROCESSOR: usize = 2;
 
 /// What the embedded engine needs to be told.
 #[derive(Clone, Debug)]
@@ -40,12 +42,21 @@ pub struct EmbeddedConfig {
     pub shim: ShimCommand,
     /// Bytes of disk that an attempt's lines may take up while nobody takes them; more are left out, and a line says so.
     pub output_limit: u64,
+    /// Containers that are being started at the same time, at most; further ones wait for their turn. Attempts that live
+    /// with the server are not counted: somebody waits for them. At least 1.
+    pub starts_at_once: usize,
 }
 
 impl EmbeddedConfig {
-    /// Attempts in `directory`, shims of this program, 256 MiB of waiting lines per attempt.
+    /// Attempts in `directory`, shims of this program, 256 MiB of waiting lines per attempt, two starts per processor.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into(), shim: ShimCommand::this_program(), output_limit: OUTPUT_LIMIT }
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            directory: directory.into(),
+            shim: ShimCommand::this_program(),
+            output_limit: OUTPUT_LIMIT,
+            starts_at_once: STARTS_PER_PROCESSOR * processors,
+        }
     }
 }
 
@@ -77,6 +88,12 @@ struct Inner {
     images: ImageStore,
     logs: Option<Arc<dyn LogSink>>,
     around: Surroundings,
+    /// Images that attempts were started from, so that the next need not read as much of them again.
+    ready: Mutex<HashMap<String, Arc<ImageDefaults>>>,
+    /// Held while an image is made ready: many attempts of a new image wait here, and not each on a thread.
+    preparing: tokio::sync::Mutex<()>,
+    starts: Arc<Semaphore>,
+    janitor: Janitor,
     entries: Mutex<HashMap<AttemptId, Entry>>,
     subscribers: Mutex<Vec<mpsc::UnboundedSender<AttemptEvent>>>,
 }
@@ -111,8 +128,10 @@ impl EmbeddedEngine {
         } else {
             Privilege::Rootless { uid: uid.as_raw(), gid: gid.as_raw() }
         };
+        raise_open_files();
         let around = Surroundings {
             cgroups: Layout::prepare(),
+            scratch: attempts.with_file_name("scratch"),
             group_suffix: format!("{:x}-{:x}", meta.dev(), meta.ino()),
             privilege,
             output_limit: config.output_limit,
@@ -120,10 +139,14 @@ impl EmbeddedEngine {
         Ok(Self {
             inner: Arc::new(Inner {
                 attempts,
+                starts: Arc::new(Semaphore::new(config.starts_at_once.max(1))),
                 config,
                 images,
                 logs,
                 around,
+                ready: Mutex::default(),
+                preparing: tokio::sync::Mutex::default(),
+                janitor: Janitor::start().map_err(wrong())?,
                 entries: Mutex::default(),
                 subscribers: Mutex::default(),
             }),
@@ -163,7 +186,7 @@ impl Inner {
     }
 
     /// Takes an attempt, whose folder exists, under supervision; gives its state where it is already.
-    fn take_up(self: &Arc<Self>, attempt: Attempt, state: AttemptState) -> Option<AttemptState> {
+    fn take_up(self: &Arc<Self>, attempt: Attempt, state: AttemptState, past: Past) -> Option<AttemptState> {
         let mut entries = lock(&self.entries);
         if let Some(known) = entries.get(&attempt.id) {
             return Some(known.state.borrow().clone());
@@ -177,7 +200,7 @@ impl Inner {
         entries.insert(attempt.id.clone(), entry.clone());
         drop(entries);
         if !over {
-            tokio::spawn(Arc::clone(self).supervise(attempt, entry));
+            tokio::spawn(Arc::clone(self).supervise(attempt, entry, past));
         }
         None
     }
@@ -197,13 +220,13 @@ impl ComputeEngine for EmbeddedEngine {
         let folder = inner.folder(&attempt.id);
         let made = attempt.clone();
         let new = blocking(move || folder.create(&made)).await?;
-        let state = if new {
-            AttemptState::Launching
+        let (state, past) = if new {
+            (AttemptState::Launching, Past::None)
         } else {
             let folder = inner.folder(&attempt.id);
-            blocking(move || folder.state()).await?
+            (blocking(move || folder.journal().map(Journal::state)).await?, Past::Unknown)
         };
-        if let Some(known) = inner.take_up(attempt.clone(), state) {
+        if let Some(known) = inner.take_up(attempt.clone(), state, past) {
             inner.send_again(&attempt.id, known);
         }
         Ok(())
@@ -220,8 +243,9 @@ impl ComputeEngine for EmbeddedEngine {
                 Some(grace) => grace,
                 None => folder.attempt()?.stop_grace,
             };
-            folder.request_stop(grace)?;
-            launch::signal_shim(&folder)
+            // Where the disk is full the shim still hears of it, and takes the attempt's own grace.
+            let noted = folder.request_stop(grace);
+            if launch::signal_shim(&folder)? { Ok(()) } else { noted }
         })
         .await
     }
@@ -242,41 +266,7 @@ impl ComputeEngine for EmbeddedEngine {
     }
 
     async fn adopt(&self) -> Result<Vec<Adopted>, EngineError> {
-        let inner = Arc::clone(&self.inner);
-        let found = blocking(move || {
-            launch::remove_leftovers(&inner.attempts)?;
-            let mut found = Vec::new();
-            for folder in folders(&inner.attempts)? {
-                match folder.attempt() {
-                    Ok(attempt) => {
-                        if inner.settle(&folder, &attempt)?
-                            && let Some(_lock) = folder.lock()?
-                        {
-                            // Its shim may have been killed after the end that it recorded.
-                            inner.sweep(&folder, &attempt);
-                        }
-                        let state = folder.state()?;
-                        found.push((attempt, state));
-                    }
-                    Err(error) => tracing::error!(%error, folder = %folder.path().display(), "not an attempt"),
-                }
-            }
-            Ok(found)
-        })
-        .await?;
-        let mut adopted = Vec::new();
-        for (attempt, state) in found {
-            let state = match (&state, &attempt.output) {
-                // Its last lines may not be stored yet: the end is told once they are.
-                (AttemptState::Ended(Ending::Exited { started, .. }), OutputTo::Log(_)) => {
-                    AttemptState::Running { since: *started }
-                }
-                _ => state,
-            };
-            let state = self.inner.take_up(attempt.clone(), state.clone()).unwrap_or(state);
-            adopted.push(Adopted { attempt, state });
-        }
-        Ok(adopted)
+        self.inner.adopt().await
     }
 
     async fn forget(&self, id: &AttemptId) -> Result<(), EngineError> {
@@ -284,30 +274,20 @@ impl ComputeEngine for EmbeddedEngine {
         if !matches!(*entry.state.borrow(), AttemptState::Ended(_)) {
             return Err(EngineError::StillRuns(id.clone()));
         }
-        let (folder, gone) = (self.inner.folder(id), self.inner.attempts.join(format!("{id}.gone")));
-        blocking(move || {
-            // Out of its name first: half a record must never be found.
-            match fs::rename(folder.path(), &gone) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-                Err(error) => Err(error),
-                Ok(()) => {
-                    // A shim that still cleans up, in the same directory, makes a try fail.
-                    let tried = (0..REMOVALS).any(|_| {
-                        barge_image::remove_tree(&gone).is_ok() || {
-                            std::thread::sleep(BETWEEN_REMOVALS);
-                            false
-                        }
-                    });
-                    if !tried {
-                        tracing::warn!(path = %gone.display(), "not removed; the next start tries again");
-                    }
-                    Ok(())
-                }
-            }
-        })
-        .await?;
+        let folder = self.inner.folder(id);
+        if let Some(gone) = blocking(move || folder.retire()).await? {
+            self.inner.janitor.remove(gone);
+        }
         lock(&self.inner.entries).remove(id);
         Ok(())
+    }
+
+    async fn remove_scratch(&self, task: &AttemptId) -> Result<(), EngineError> {
+        self.inner.remove_scratch(task).await
+    }
+
+    async fn scratch_tasks(&self) -> Result<Vec<AttemptId>, EngineError> {
+        self.inner.scratch_tasks().await
     }
 
     fn capacity(&self) -> Capacity {
@@ -322,16 +302,22 @@ impl ComputeEngine for EmbeddedEngine {
     }
 }
 
-/// The attempts' folders below `attempts`.
-fn folders(attempts: &Path) -> std::io::Result<Vec<Folder>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(attempts)? {
-        let entry = entry?;
-        if entry.file_name().to_str().is_some_and(|name| AttemptId::new(name).is_ok()) {
-            found.push(Folder::new(entry.path()));
-        }
+/// What an attempt may have printed before this server has it in hand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Past {
+    /// Nothing: it was made just now.
+    None,
+    /// The log knows.
+    Unknown,
+}
+
+/// Each attempt takes a few of the server's descriptors, and many systems give a program 1,024 that may take more.
+fn raise_open_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(soft, hard)| if soft < hard { setrlimit(Resource::RLIMIT_NOFILE, hard, hard) } else { Ok(()) });
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files stays as it is");
     }
-    Ok(found)
 }
 
 /// Runs what waits for the disk where it may wait.

@@ -1,28 +1,34 @@
 //! Follows one attempt from its folder to its end: starts its shim where none has it, tells what happens to it, and
 //! carries its lines to the log.
 
-use super::launch::{Refused, last_words, shim_process};
-use super::{Entry, Inner};
+use super::launch::{Refused, Started, no_room, shim_process, words};
+use super::{Entry, Inner, Past, bound_to_server};
 use crate::attempt::{Attempt, OutputTo};
 use crate::engine::{AttemptState, Ending, EventKind, StartFailure};
 use crate::folder::Folder;
 use crate::output::{OutputReader, persist, pump_output};
 use crate::sys;
-use barge_core::ports::{LogSink, LogTarget};
+use barge_core::Timestamp;
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe;
-use tokio::process::Child;
+use tokio::process::{Child, ChildStdout};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// After an error of the disk's the attempt is looked at again.
 const SECOND_LOOK: Duration = Duration::from_millis(500);
 
 /// A shim that has its lock has not noted its process id yet: a matter of microseconds.
 const NEXT_MOMENT: Duration = Duration::from_millis(2);
+
+/// A start that takes longer waits for something else than a processor, and others need not wait for it.
+const LONGEST_TURN: Duration = Duration::from_secs(1);
 
 /// The process that has an attempt in hand.
 enum Shim {
@@ -45,23 +51,53 @@ impl Shim {
     }
 }
 
+/// What a supervisor holds of its attempt.
+#[derive(Default)]
+struct Hold {
+    shim: Option<Shim>,
+    /// A child's standard output tells it that the server lives; held until the attempt has ended.
+    alive: Option<ChildStdout>,
+    /// What a child complained of.
+    complaints: Option<File>,
+    /// The attempt's turn to start, until it has, or takes long.
+    turn: Option<Turn>,
+}
+
+struct Turn {
+    _permit: OwnedSemaphorePermit,
+    until: Instant,
+}
+
+impl Hold {
+    fn words(&self) -> Option<String> {
+        self.complaints.as_ref().and_then(words)
+    }
+
+    /// When the turn is over whatever the attempt does.
+    fn turn_ends(&self) -> Option<Instant> {
+        self.turn.as_ref().map(|turn| turn.until)
+    }
+}
+
 impl Inner {
-    pub(super) async fn supervise(self: Arc<Self>, attempt: Attempt, entry: Entry) {
+    pub(super) async fn supervise(self: Arc<Self>, attempt: Attempt, entry: Entry, past: Past) {
         let folder = self.folder(&attempt.id);
-        let pump = self.start_pump(&attempt, &entry, &folder);
-        let mut shim = None;
-        // A child's standard input tells it that the server lives; held until the attempt has ended.
-        let mut alive = None;
+        let pump = self.start_pump(&attempt, &entry, &folder, past);
+        let mut hold = Hold::default();
         let ending = loop {
-            match self.follow(&folder, &attempt, &entry, &mut shim, &mut alive).await {
+            match self.follow(&folder, &attempt, &entry, &mut hold).await {
                 Ok(ending) => break ending,
                 Err(error) => {
+                    hold.turn = None;
                     tracing::error!(%error, attempt = %attempt.id, "supervising an attempt");
                     tokio::time::sleep(SECOND_LOOK).await;
                 }
             }
         };
-        self.tell_started(&attempt, &entry, &folder);
+        hold.turn = None;
+        if let Ending::Exited { started, .. } = &ending {
+            self.tell_started(&attempt, &entry, *started);
+        }
         entry.wake.send_modify(|wake| wake.over = true);
         if let Some(pump) = pump
             && let Err(error) = pump.await
@@ -71,41 +107,51 @@ impl Inner {
         entry.state.send_replace(AttemptState::Ended(ending.clone()));
         self.send(&attempt.id, EventKind::Ended(ending));
         // It cleans up; and a child must be waited for.
-        if let Some(mut shim) = shim {
+        if let Some(mut shim) = hold.shim {
             shim.ended().await;
         }
-        drop(alive);
     }
 
-    fn start_pump(&self, attempt: &Attempt, entry: &Entry, folder: &Folder) -> Option<JoinHandle<()>> {
+    fn start_pump(&self, attempt: &Attempt, entry: &Entry, folder: &Folder, past: Past) -> Option<JoinHandle<()>> {
         let (OutputTo::Log(target), Some(logs)) = (&attempt.output, &self.logs) else { return None };
-        let wake = entry.wake.subscribe();
-        let pump = |target: LogTarget, logs: Arc<dyn LogSink>, path| async move {
-            match persist(|| logs.position(&target)).await {
+        let (wake, path, target, logs) = (entry.wake.subscribe(), folder.output(), target.clone(), Arc::clone(logs));
+        Some(tokio::spawn(async move {
+            let position = match past {
+                Past::None => Ok(0),
+                Past::Unknown => persist(|| logs.position(&target)).await,
+            };
+            match position {
                 Ok(position) => pump_output(OutputReader::new(path, position, wake), logs, target).await,
                 Err(error) => tracing::warn!(%error, stream = target.stream, "an attempt's output has no place"),
             }
-        };
-        Some(tokio::spawn(pump(target.clone(), Arc::clone(logs), folder.output())))
+        }))
     }
 
-    /// Stays with the attempt until it has an end on disk.
+    /// Stays with the attempt until it has an end.
     async fn follow(
         self: &Arc<Self>,
         folder: &Folder,
         attempt: &Attempt,
         entry: &Entry,
-        shim: &mut Option<Shim>,
-        alive: &mut Option<tokio::process::ChildStdin>,
+        hold: &mut Hold,
     ) -> io::Result<Ending> {
         let signals = pipe::OpenOptions::new().read_write(true).open_receiver(folder.wake())?;
         loop {
-            if let Some(ending) = folder.ending()? {
+            let journal = folder.journal()?;
+            if let Some(ending) = journal.ending {
                 return Ok(ending);
             }
-            self.tell_started(attempt, entry, folder);
-            let Some(held) = shim else {
-                *shim = self.find_or_start(folder, attempt, alive).await?;
+            if *entry.state.borrow() == AttemptState::Launching
+                && let Some(since) = journal.started
+            {
+                hold.turn = None;
+                self.tell_started(attempt, entry, since);
+            }
+            let turn_ends = hold.turn_ends();
+            let Some(shim) = &mut hold.shim else {
+                if let Some(ending) = self.find_or_start(folder, attempt, hold).await? {
+                    return Ok(ending);
+                }
                 continue;
             };
             tokio::select! {
@@ -114,67 +160,78 @@ impl Inner {
                     drain(&signals)?;
                     entry.wake.send_modify(|wake| wake.count += 1);
                 }
-                () = held.ended() => {
-                    *shim = None;
-                    if !folder.has_begun() {
-                        // Trying for ever helps nobody. Nothing is recorded where another shim has the attempt.
-                        let words = last_words(folder).unwrap_or_else(|| "no reason given".to_owned());
-                        let reason = format!("the shim ended before it began: {words}");
-                        Self::refuse(folder, StartFailure::Container, reason)?;
+                () = shim.ended() => {
+                    hold.shim = None;
+                    hold.turn = None;
+                    // Trying for ever helps nobody. Nothing is recorded where another shim has the attempt.
+                    let words = hold.words().unwrap_or_else(|| "no reason given".to_owned());
+                    let reason = format!("the shim ended before it began: {words}");
+                    if let Some(ending) = Self::refuse(folder, StartFailure::Container, reason)? {
+                        return Ok(ending);
                     }
                 }
+                () = sleep_until(turn_ends) => hold.turn = None,
             }
         }
     }
 
-    /// The shim that has the attempt; started where none has, and where none had it yet. `None` where the attempt has come
-    /// to an end meanwhile, or should be looked at again.
+    /// Finds the shim that has the attempt; starts one where none has, and none had it yet. Gives the end where the attempt
+    /// has come to it meanwhile; where neither is there, it should be looked at again.
     async fn find_or_start(
         self: &Arc<Self>,
         folder: &Folder,
         attempt: &Attempt,
-        alive: &mut Option<tokio::process::ChildStdin>,
-    ) -> io::Result<Option<Shim>> {
-        if self.settle(folder, attempt)? {
-            return Ok(None);
+        hold: &mut Hold,
+    ) -> io::Result<Option<Ending>> {
+        if let Some(ending) = self.settle(folder, &attempt.id, hold.words().as_deref())? {
+            return Ok(Some(ending));
         }
         if let Some(process) = shim_process(folder)? {
-            return sys::watch_process(process).map(|fd| Some(Shim::Inherited(fd)));
+            hold.shim = Some(Shim::Inherited(sys::watch_process(process)?));
+            return Ok(None);
         }
-        if folder.has_begun() || folder.lock()?.is_none() {
+        if folder.lock()?.is_none() || folder.journal()?.begun {
             tokio::time::sleep(NEXT_MOMENT).await;
             return Ok(None);
         }
-        let (inner, of, for_attempt) = (Arc::clone(self), folder.clone(), attempt.clone());
-        let ready = tokio::task::spawn_blocking(move || inner.make_ready(&of, &for_attempt)).await?;
-        match ready {
-            Ok(()) => {}
-            Err(Refused::Io(error)) => return Err(error),
-            Err(Refused::Ends(cause, reason)) => {
-                Self::refuse(folder, cause, reason)?;
-                return Ok(None);
+        match self.start(folder, attempt, hold).await {
+            Ok(Started { mut child, complaints }) => {
+                hold.alive = child.stdout.take();
+                hold.complaints = Some(complaints);
+                hold.shim = Some(Shim::Child(child));
+                Ok(None)
             }
+            Err(Refused::Io(error)) if !no_room(&error) => Err(error),
+            Err(Refused::Io(error)) => Self::refuse(folder, StartFailure::Container, error.to_string()),
+            Err(Refused::Ends(cause, reason)) => Self::refuse(folder, cause, reason),
         }
-        let mut child = match self.start_shim(folder, attempt) {
-            Ok(child) => child,
-            Err(error) => {
-                let reason = format!("the shim {} cannot be started: {error}", self.config.shim.program.display());
-                Self::refuse(folder, StartFailure::Container, reason)?;
-                return Ok(None);
-            }
-        };
-        *alive = child.stdin.take();
-        Ok(Some(Shim::Child(child)))
     }
 
-    fn tell_started(&self, attempt: &Attempt, entry: &Entry, folder: &Folder) {
-        if *entry.state.borrow() != AttemptState::Launching {
-            return;
+    /// Starts the attempt's shim, when it is its turn.
+    async fn start(self: &Arc<Self>, folder: &Folder, attempt: &Attempt, hold: &mut Hold) -> Result<Started, Refused> {
+        let image = self.ready_image(attempt).await?;
+        if !bound_to_server(attempt) {
+            let permit = Arc::clone(&self.starts).acquire_owned().await.map_err(io::Error::other)?;
+            hold.turn = Some(Turn { _permit: permit, until: Instant::now() + LONGEST_TURN });
         }
-        if let Some(since) = folder.started() {
+        let (inner, folder, attempt) = (Arc::clone(self), folder.clone(), attempt.clone());
+        tokio::task::spawn_blocking(move || inner.set_going(&folder, &attempt, &image))
+            .await
+            .map_err(io::Error::other)?
+    }
+
+    fn tell_started(&self, attempt: &Attempt, entry: &Entry, since: Timestamp) {
+        if *entry.state.borrow() == AttemptState::Launching {
             entry.state.send_replace(AttemptState::Running { since });
             self.send(&attempt.id, EventKind::Started { at: since });
         }
+    }
+}
+
+async fn sleep_until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
     }
 }
 

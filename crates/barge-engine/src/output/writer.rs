@@ -3,7 +3,8 @@
 use super::record::{LineCutter, encode};
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::PathBuf;
 
 /// Disk space is asked for again after as many bytes.
 const CHECK_EVERY: u64 = 256 * 1024;
@@ -13,7 +14,9 @@ const CHECK_EVERY: u64 = 256 * 1024;
 /// A file is full because nobody takes its lines, or not as fast as they come. A container that blocks on its own log is
 /// worse than one whose log has a gap, so lines are left out then, and a line says how many.
 pub(crate) struct OutputWriter {
-    file: File,
+    path: PathBuf,
+    /// Made with the first line: many containers print nothing.
+    file: Option<File>,
     length: u64,
     limit: u64,
     unchecked: u64,
@@ -24,10 +27,11 @@ pub(crate) struct OutputWriter {
 }
 
 impl OutputWriter {
-    /// Writes to `file` (opened for appending, empty), which may take up `limit` bytes of disk.
-    pub(crate) fn new(file: File, limit: u64) -> Self {
+    /// Writes to `path`, where nothing is yet, which may take up `limit` bytes of disk.
+    pub(crate) fn new(path: impl Into<PathBuf>, limit: u64) -> Self {
         Self {
-            file,
+            path: path.into(),
+            file: None,
             length: 0,
             limit,
             unchecked: 0,
@@ -45,8 +49,8 @@ impl OutputWriter {
         lines > 0 && self.append(lines, millis)
     }
 
-    /// Writes the last line, where it has no newline, and how many lines were left out, and gets everything to disk.
-    pub(crate) fn finish(&mut self, millis: i64) -> io::Result<()> {
+    /// Writes the last line, where it has no newline, and how many lines were left out.
+    pub(crate) fn finish(&mut self, millis: i64) {
         self.encoded.clear();
         let lines = self.cutter.finish(millis, &mut self.encoded);
         if lines > 0 {
@@ -55,14 +59,12 @@ impl OutputWriter {
         if self.left_out > 0 {
             self.write_notice(millis);
         }
-        if self.length > 0 { self.file.sync_data() } else { Ok(()) }
     }
 
     fn append(&mut self, lines: u64, millis: i64) -> bool {
         if self.full || self.unchecked >= CHECK_EVERY {
             self.unchecked = 0;
-            let used = self.file.metadata().map_or(u64::MAX, |meta| meta.blocks().saturating_mul(512));
-            self.full = used >= self.limit;
+            self.full = self.used() >= self.limit;
         }
         if self.full {
             self.left_out += lines;
@@ -79,6 +81,19 @@ impl OutputWriter {
             self.left_out += lines;
         }
         written
+    }
+
+    /// Bytes of disk that the file takes up.
+    fn used(&self) -> u64 {
+        let Some(file) = &self.file else { return 0 };
+        file.metadata().map_or(u64::MAX, |meta| meta.blocks().saturating_mul(512))
+    }
+
+    fn open(&mut self) -> io::Result<&mut File> {
+        if self.file.is_none() {
+            self.file = Some(File::options().create(true).append(true).mode(0o600).open(&self.path)?);
+        }
+        self.file.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn write_notice(&mut self, millis: i64) -> bool {
@@ -98,13 +113,14 @@ impl OutputWriter {
 
     /// All of `bytes` or, on a full disk, nothing of them: half a record would make the rest unreadable.
     fn write_whole(&mut self, bytes: &[u8]) -> bool {
-        if self.file.write_all(bytes).is_ok() {
+        if self.open().and_then(|file| file.write_all(bytes)).is_ok() {
             self.length += bytes.len() as u64;
             self.unchecked += bytes.len() as u64;
             return true;
         }
         self.full = true;
-        if self.file.set_len(self.length).is_err() {
+        let length = self.length;
+        if self.file.as_ref().is_some_and(|file| file.set_len(length).is_err()) {
             // The tail stays torn: readers stop before it, and nothing may follow it.
             self.limit = 0;
         }
@@ -129,8 +145,8 @@ mod tests {
 
     fn writer(limit: u64) -> (tempfile::NamedTempFile, OutputWriter) {
         let place = tempfile::NamedTempFile::new().unwrap();
-        let file = File::options().append(true).open(place.path()).unwrap();
-        (place, OutputWriter::new(file, limit))
+        let writer = OutputWriter::new(place.path(), limit);
+        (place, writer)
     }
 
     #[test]
@@ -138,7 +154,7 @@ mod tests {
         let (place, mut writer) = writer(1 << 20);
         assert!(!writer.write(b"a", 1));
         assert!(writer.write(b"b\nc\nd", 2));
-        writer.finish(3).unwrap();
+        writer.finish(3);
         assert_eq!(lines(place.path()), ["ab", "c", "d"]);
     }
 
@@ -149,7 +165,7 @@ mod tests {
         for _ in 0..4096 {
             writer.write(&line, 1);
         }
-        writer.finish(2).unwrap();
+        writer.finish(2);
         assert!(place.as_file().metadata().unwrap().len() < (1 << 20) + 2 * CHECK_EVERY);
         let kept = lines(place.path());
         let left_out = 4096 - (kept.len() - 1);

@@ -8,10 +8,14 @@
 mod container;
 mod exec;
 mod hide;
+mod init;
+mod limits;
 mod probe;
-mod rootfs;
+pub(crate) mod rootfs;
 mod run;
+mod seccomp;
 mod spec;
+mod storage;
 
 use crate::cgroup::Group;
 use crate::doctor::PROBE;
@@ -20,12 +24,16 @@ use crate::folder::Folder;
 use crate::plan::{Plan, Privilege};
 use crate::user::Identity;
 use barge_core::{Clock, SystemClock};
+use hide::Private;
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
 use nix::sched::{CloneFlags, unshare};
-use nix::unistd::setsid;
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{dup2_stdin, setsid};
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Runs the attempt in `dir` to its end. Call it first thing in `main`, before any thread is started.
@@ -49,42 +57,91 @@ fn shim(folder: &Folder) -> io::Result<()> {
         Ok(_) | Err(Errno::EPERM) => {}
         Err(error) => return Err(error.into()),
     }
+    // What is made for the container, and the container itself, should not depend on who started the server.
+    umask(Mode::from_bits_truncate(0o022));
     let Some(lock) = folder.lock()? else { return Ok(()) };
-    Folder::sign_lock(&lock, std::process::id())?;
-    if folder.ending()?.is_some() || folder.has_begun() {
+    folder.sign_lock(std::process::id())?;
+    let journal = folder.journal()?;
+    if journal.ending.is_some() || journal.begun {
         return Ok(());
     }
-    let plan: Plan = folder.read_json("plan.json")?;
+    let plan: Plan = serde_json::from_reader(io::stdin().lock()).map_err(io::Error::other)?;
+    // Its memory is free from here on.
+    dup2_stdin(fs::File::open("/dev/null")?)?;
     let mut signals = run::Signals::block()?;
     folder.begin()?;
     let group = match Group::create(&plan.cgroups, &plan.group, &plan.limits) {
         Ok(group) => group,
         Err(error) => return refuse(folder, &format!("cannot limit the container: {error}")),
     };
-    let done = carry_out(folder, &plan, &group, &mut signals);
+    let mut place = None;
+    let done = carry_out(folder, &plan, &group, &mut signals, &mut place);
     run::Waker::open(folder).wake();
     drop(lock);
-    clean_up(folder, &group);
+    if let Some(place) = place {
+        rootfs::remove(&place.folder, &place.root);
+    }
     done
 }
 
-/// From the group to the recorded end.
-fn carry_out(folder: &Folder, plan: &Plan, group: &Group, signals: &mut run::Signals) -> io::Result<()> {
-    if folder.stop_request().is_some() {
+/// Where the container's root is, for when it has ended.
+struct Place {
+    folder: Folder,
+    root: PathBuf,
+    /// Keeps `folder` the directory that had the attempt's name at the start: one that is forgotten loses it, while this
+    /// process still cleans up, and another of the same name is none of its business.
+    _held: OwnedFd,
+}
+
+impl Place {
+    /// To be called in the mount namespace that the container's root is made in.
+    fn hold(folder: &Folder, private: &Private) -> io::Result<Self> {
+        let held = open(folder.path(), OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
+        let folder = Folder::new(format!("/proc/self/fd/{}", held.as_raw_fd()));
+        Ok(Self { folder, root: private.root(), _held: held })
+    }
+}
+
+/// From the group to the recorded end. `place` is set once there is something to be cleaned up.
+fn carry_out(
+    folder: &Folder,
+    plan: &Plan,
+    group: &Group,
+    signals: &mut run::Signals,
+    place: &mut Option<Place>,
+) -> io::Result<()> {
+    if folder.journal()?.stop.is_some() {
+        remove(group);
         return folder.record_end(&Ending::FailedToStart {
             at: SystemClock.now(),
             cause: StartFailure::Stopped,
             reason: "stopped before it started".to_owned(),
         });
     }
-    let made = enter_namespaces(plan.privilege, &plan.identity)
-        .and_then(|()| rootfs::mount(folder, plan))
-        .and_then(|()| hide::cgroups(plan))
-        .map_err(|error| error.to_string())
-        .and_then(|()| container::start(folder, plan, group));
-    match made {
+    let mut private = || -> io::Result<Private> {
+        storage::has_room(folder, plan.disk_mib)?;
+        enter_namespaces(plan.privilege, &plan.identity)?;
+        let private = hide::cgroups(folder, plan)?;
+        *place = Some(Place::hold(folder, &private)?);
+        rootfs::mount(folder, plan, &private)?;
+        Ok(private)
+    };
+    let started =
+        private().map_err(|error| error.to_string()).and_then(|private| container::start(&private, plan, group));
+    match started {
         Ok(running) => run::supervise(folder, plan, group, running, signals),
-        Err(reason) => refuse(folder, &reason),
+        Err(reason) => {
+            remove(group);
+            refuse(folder, &reason)
+        }
+    }
+}
+
+/// Removes the group. Done before the end is told: from then on its name may be used again. What fails here is swept up by
+/// the server.
+fn remove(group: &Group) {
+    if let Err(error) = group.remove() {
+        eprintln!("removing the cgroup: {error}");
     }
 }
 
@@ -117,12 +174,4 @@ fn enter_namespaces(privilege: Privilege, identity: &Identity) -> io::Result<()>
     let flags = nix::mount::MsFlags::MS_REC | nix::mount::MsFlags::MS_SLAVE;
     nix::mount::mount(None::<&str>, "/", None::<&str>, flags, None::<&str>)?;
     Ok(())
-}
-
-/// Removes what the container used. Its end is recorded; what fails here is swept up by the server.
-fn clean_up(folder: &Folder, group: &Group) {
-    if let Err(error) = group.remove() {
-        eprintln!("removing the cgroup: {error}");
-    }
-    rootfs::remove(folder);
 }

@@ -1,6 +1,7 @@
 //! Watches a running container: takes in what it prints, stops it when asked, and records how it ended.
 
 use super::container::Running;
+use super::storage::Storage;
 use crate::attempt::Lifetime;
 use crate::cgroup::Group;
 use crate::engine::{Ending, ExitOutcome};
@@ -75,20 +76,25 @@ pub(crate) fn supervise(
     signals: &mut Signals,
 ) -> io::Result<()> {
     let waker = Waker::open(folder);
-    folder.note_started(running.since)?;
+    // On a full disk the server learns of the start with the end.
+    if let Err(error) = folder.note_started(running.since) {
+        eprintln!("noting the start: {error}");
+    }
     waker.wake();
-    let file = File::options().create(true).append(true).mode(0o600).open(folder.output())?;
-    let mut output = OutputWriter::new(file, plan.output_limit);
+    let mut storage = Storage::watch(folder, plan.disk_mib);
+    let mut exceeded = None;
+    let mut output = OutputWriter::new(folder.output(), plan.output_limit);
     let mut pipe = Pipe::new(running.output)?;
     let mut stop = Stop::NotAsked;
-    let server = (plan.lifetime == Lifetime::WithServer).then(io::stdin);
+    let server = (plan.lifetime == Lifetime::WithServer).then(io::stdout);
 
     // A stop may have been asked for before signals were listened to.
-    if folder.stop_request().is_some() {
+    if folder.journal()?.stop.is_some() {
         stop = Stop::ask(folder, plan, running.init);
     }
     let status = loop {
-        wait(&pipe, signals, server.as_ref(), &stop)?;
+        let wake_up = [stop.deadline(), storage.as_ref().map(Storage::next)].into_iter().flatten().min();
+        wait(&pipe, signals, server.as_ref(), wake_up)?;
         if pipe.take(&mut output) {
             waker.wake();
         }
@@ -107,6 +113,13 @@ pub(crate) fn supervise(
             end_now(running.init);
             stop = Stop::Asked { deadline: None };
         }
+        if exceeded.is_none()
+            && let Some(reason) = storage.as_mut().and_then(Storage::exceeded)
+        {
+            exceeded = Some(reason);
+            storage = None;
+            end_now(running.init);
+        }
         if let Some(status) = reap(running.init)? {
             break status;
         }
@@ -114,40 +127,36 @@ pub(crate) fn supervise(
     // Its processes are gone with the first of them: what is in the pipe now is the rest.
     pipe.take(&mut output);
     let at = SystemClock.now();
-    let finished = output.finish(at.millis());
-    if let Err(error) = &finished {
-        eprintln!("output: {error}");
-    }
+    output.finish(at.millis());
     let ooms = group.oom_kills();
-    let outcome = outcome(status, ooms, stop != Stop::NotAsked);
+    super::remove(group);
+    let mut outcome = outcome(status, ooms, stop != Stop::NotAsked);
+    outcome.reason = exceeded.or(outcome.reason);
     folder.record_end(&Ending::Exited { started: running.since, at, outcome })
 }
 
 /// Sleeps until there is something to do.
-fn wait(pipe: &Pipe, signals: &Signals, server: Option<&io::Stdin>, stop: &Stop) -> io::Result<()> {
+fn wait(pipe: &Pipe, signals: &Signals, server: Option<&io::Stdout>, wake_up: Option<Instant>) -> io::Result<()> {
     let mut fds = vec![PollFd::new(signals.0.as_fd(), PollFlags::POLLIN)];
     if let Some(fd) = &pipe.fd {
         fds.push(PollFd::new(fd.as_fd(), PollFlags::POLLIN));
     }
     if let Some(server) = server {
-        fds.push(PollFd::new(server.as_fd(), PollFlags::POLLIN));
+        fds.push(PollFd::new(server.as_fd(), PollFlags::empty()));
     }
-    let timeout = match stop {
-        Stop::Asked { deadline: Some(deadline) } => {
-            let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-            PollTimeout::try_from(left.min(Duration::from_hours(1))).unwrap_or(PollTimeout::NONE)
-        }
-        _ => PollTimeout::NONE,
-    };
+    let timeout = wake_up.map_or(PollTimeout::NONE, |deadline| {
+        let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        PollTimeout::try_from(left.min(Duration::from_hours(1))).unwrap_or(PollTimeout::NONE)
+    });
     match poll(&mut fds, timeout) {
         Ok(_) | Err(Errno::EINTR) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Whether the server, which holds the other end and never writes, is gone.
-fn closed(server: &io::Stdin) -> io::Result<bool> {
-    let mut fds = [PollFd::new(server.as_fd(), PollFlags::POLLIN)];
+/// Whether the server, which holds the reading end of what nothing is written to, is gone.
+fn closed(server: &io::Stdout) -> io::Result<bool> {
+    let mut fds = [PollFd::new(server.as_fd(), PollFlags::empty())];
     poll(&mut fds, PollTimeout::ZERO)?;
     Ok(fds[0].any() == Some(true))
 }
@@ -177,10 +186,19 @@ enum Stop {
 
 impl Stop {
     fn ask(folder: &Folder, plan: &Plan, init: Pid) -> Self {
-        let grace = folder.stop_request().unwrap_or(Duration::from_millis(plan.stop_grace_millis));
+        let asked = folder.journal().ok().and_then(|journal| journal.stop);
+        let grace = asked.unwrap_or(Duration::from_millis(plan.stop_grace_millis));
         let _ = kill(init, Signal::SIGTERM);
         // A grace beyond the clock's reach is as good as none at all.
         Self::Asked { deadline: Instant::now().checked_add(grace) }
+    }
+
+    /// When the grace ends.
+    fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Asked { deadline } => *deadline,
+            Self::NotAsked => None,
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! The OCI runtime specification of an attempt (OCI Runtime Specification, "Linux Container Configuration").
 
-use super::{hide, rootfs};
-use crate::attempt::{Access, Capabilities, Mount as PlanMount};
+use super::hide::{self, Private};
+use super::rootfs;
+use crate::attempt::{Access, Capabilities};
+use crate::mounts::Volume;
 use crate::plan::{Plan, Privilege, RootPlan};
-use nix::sys::resource::{Resource, getrlimit};
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{
     Capability, LinuxBuilder, LinuxCapabilitiesBuilder, LinuxNamespaceBuilder, LinuxNamespaceType, Mount, MountBuilder,
-    PosixRlimit, PosixRlimitBuilder, PosixRlimitType, ProcessBuilder, RootBuilder, Spec, SpecBuilder, UserBuilder,
+    ProcessBuilder, RootBuilder, Spec, SpecBuilder, UserBuilder,
 };
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -46,11 +47,8 @@ const MASKED: [&str; 11] = [
 
 const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-/// Open files that a process may have: Fargate's default (ECS Developer Guide, "Fargate task definition parameters").
-const OPEN_FILES: u64 = 65_535;
-
 /// The specification that makes libcontainer carry out `plan`.
-pub(crate) fn spec(plan: &Plan) -> Result<Spec, OciSpecError> {
+pub(crate) fn spec(plan: &Plan, private: &Private) -> Result<Spec, OciSpecError> {
     let user = UserBuilder::default()
         .uid(plan.identity.uid)
         .gid(plan.identity.gid)
@@ -74,7 +72,8 @@ pub(crate) fn spec(plan: &Plan) -> Result<Spec, OciSpecError> {
         )
         .no_new_privileges(true)
         .build()?;
-    process.set_rlimits(Some(vec![open_files()?]));
+    // The process sets them itself, last of all.
+    process.set_rlimits(None);
     let namespaces =
         [LinuxNamespaceType::Mount, LinuxNamespaceType::Pid, LinuxNamespaceType::Ipc, LinuxNamespaceType::Uts]
             .into_iter()
@@ -90,7 +89,7 @@ pub(crate) fn spec(plan: &Plan) -> Result<Spec, OciSpecError> {
     linux.set_resources(None).set_devices(None).set_seccomp(None);
     let mut spec = SpecBuilder::default()
         .version("1.0.2")
-        .root(RootBuilder::default().path(rootfs::ROOTFS).readonly(plan.root_access == Access::ReadOnly).build()?)
+        .root(RootBuilder::default().path(private.root()).readonly(plan.root_access == Access::ReadOnly).build()?)
         .hostname(plan.hostname.clone())
         .process(process)
         .mounts(mounts(plan)?)
@@ -105,12 +104,6 @@ fn capabilities(which: Capabilities) -> HashSet<Capability> {
         Capabilities::Default => DEFAULT_CAPABILITIES.into_iter().collect(),
         Capabilities::None => HashSet::new(),
     }
-}
-
-fn open_files() -> Result<PosixRlimit, OciSpecError> {
-    // Raising a limit takes a right that a server in a container may lack.
-    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(_, hard)| hard.min(OPEN_FILES));
-    PosixRlimitBuilder::default().typ(PosixRlimitType::RlimitNofile).hard(limit).soft(limit).build()
 }
 
 fn mounts(plan: &Plan) -> Result<Vec<Mount>, OciSpecError> {
@@ -128,7 +121,8 @@ fn mounts(plan: &Plan) -> Result<Vec<Mount>, OciSpecError> {
     // Group 5 is tty wherever there is such a group; in a namespace with one group it is nobody's.
     let pts: &[&str] = &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"];
     mounts.push(mount("devpts", "devpts", "/dev/pts", if rootless { &pts[..5] } else { pts })?);
-    mounts.push(mount("tmpfs", "shm", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"])?);
+    let size = format!("size={}m", plan.shm_mib);
+    mounts.push(mount("tmpfs", "shm", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", &size])?);
     mounts.push(mount("mqueue", "mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"])?);
     mounts.push(if rootless {
         // A new sysfs needs a network namespace of one's own; the host's is the container's.
@@ -137,12 +131,18 @@ fn mounts(plan: &Plan) -> Result<Vec<Mount>, OciSpecError> {
         mount("sysfs", "sysfs", "/sys", &["nosuid", "noexec", "nodev", "ro"])?
     });
     if matches!(plan.root, RootPlan::Overlay { .. }) {
-        for file in ["/etc/resolv.conf", "/etc/hosts"].map(Path::new).into_iter().filter(|file| file.exists()) {
+        for file in rootfs::host_files() {
             mounts.push(bind(file, file, Access::ReadOnly)?);
         }
     }
-    for PlanMount { source, target, access } in &plan.mounts {
-        mounts.push(bind(source, target, *access)?);
+    for volume in &plan.volumes {
+        mounts.push(match volume {
+            Volume::Bind(volume) => bind(&volume.source, &volume.target, volume.access)?,
+            Volume::Memory { target, options } => {
+                let options: Vec<&str> = options.iter().map(String::as_str).collect();
+                mount("tmpfs", "tmpfs", target, &options)?
+            }
+        });
     }
     Ok(mounts)
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 /// Far longer than anything takes; reached only where something hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-pub(crate) const TOOLS: [&str; 9] = [
+pub(crate) const TOOLS: [&str; 10] = [
     "/bin/sh",
     "/bin/sleep",
     "/bin/cat",
@@ -30,6 +30,7 @@ pub(crate) const TOOLS: [&str; 9] = [
     "/usr/bin/env",
     "/bin/ls",
     "/bin/true",
+    "/usr/bin/unshare",
 ];
 
 #[derive(Default)]
@@ -88,6 +89,32 @@ pub(crate) fn config(dir: &Path) -> EmbeddedConfig {
     EmbeddedConfig { shim, ..EmbeddedConfig::new(dir.join("engine")) }
 }
 
+/// The shell and its tools, with lists of users.
+pub(crate) fn tools() -> Contents {
+    let mut contents = Contents::default();
+    for tool in TOOLS {
+        let tool = Path::new(tool);
+        assert!(tool.exists(), "these tests make an image of {}: install it", tool.display());
+        contents.add_file(tool, tool, Some(0o755)).unwrap();
+        contents.add_libraries_of(&tool.canonicalize().unwrap()).unwrap();
+    }
+    contents.add_text("/etc/passwd", "root:x:0:0::/root:/bin/sh\napp:x:1234:2345::/:/bin/sh\n").unwrap();
+    contents.add_text("/etc/group", "root:x:0:\napp:x:2345:\nextra:x:77:app\n").unwrap();
+    contents.add_directory("/tmp", 0o1777).unwrap();
+    contents
+}
+
+/// An image of `contents`; its digest.
+pub(crate) fn image(images: &ImageStore, contents: &Contents) -> String {
+    let config = ImageConfig { env: vec!["FROM_IMAGE=yes".to_owned()], ..ImageConfig::default() };
+    from_contents(images, contents, &config).unwrap().to_string()
+}
+
+/// A shim that is a shell's script instead, with the attempt's directory as `$0`.
+pub(crate) fn script_shim(script: &str) -> ShimCommand {
+    ShimCommand { program: PathBuf::from("/bin/sh"), args: ["-c", script].map(Into::into).to_vec() }
+}
+
 impl World {
     pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
@@ -96,33 +123,40 @@ impl World {
     pub(crate) async fn with(adjust: impl FnOnce(&mut EmbeddedConfig)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let images = ImageStore::open(dir.path().join("images")).unwrap();
-        let mut contents = Contents::default();
-        for tool in TOOLS {
-            let tool = Path::new(tool);
-            assert!(tool.exists(), "these tests make an image of {}: install it", tool.display());
-            contents.add_file(tool, tool, Some(0o755)).unwrap();
-            contents.add_libraries_of(&tool.canonicalize().unwrap()).unwrap();
-        }
-        contents.add_text("/etc/passwd", "root:x:0:0::/root:/bin/sh\napp:x:1234:2345::/:/bin/sh\n").unwrap();
-        contents.add_text("/etc/group", "root:x:0:\napp:x:2345:\nextra:x:77:app\n").unwrap();
-        contents.add_directory("/tmp", 0o1777).unwrap();
-        let image = from_contents(
-            &images,
-            &contents,
-            &ImageConfig { env: vec!["FROM_IMAGE=yes".to_owned()], ..ImageConfig::default() },
-        )
-        .unwrap();
+        let image = image(&images, &tools());
         let log = Arc::new(Log::default());
         let mut config = config(dir.path());
         adjust(&mut config);
         let engine = EmbeddedEngine::open(config, images.clone(), Some(log.clone())).unwrap();
         assert!(engine.adopt().await.unwrap().is_empty());
-        Self { dir, engine, images, log, image: image.to_string() }
+        Self { dir, engine, images, log, image }
+    }
+
+    /// The folder of an attempt, as the engine keeps it.
+    pub(crate) fn folder(&self, id: &AttemptId) -> PathBuf {
+        self.dir.path().join("engine/attempts").join(id.as_str())
+    }
+
+    /// What the attempt's folder says of it.
+    pub(crate) fn journal(&self, id: &AttemptId) -> String {
+        std::fs::read_to_string(self.folder(id).join("journal")).unwrap()
+    }
+
+    /// The process id of the attempt's shim.
+    pub(crate) fn shim(&self, id: &AttemptId) -> i32 {
+        self.journal(id).lines().find_map(|line| line.strip_prefix("pid ")).unwrap().parse().unwrap()
+    }
+
+    /// A second engine with another shim, as a restarted server has it.
+    pub(crate) fn reopen_with(&self, adjust: impl FnOnce(&mut EmbeddedConfig)) -> EmbeddedEngine {
+        let mut config = config(self.dir.path());
+        adjust(&mut config);
+        EmbeddedEngine::open(config, self.images.clone(), Some(self.log.clone())).unwrap()
     }
 
     /// A second engine on the same directory, as a restarted server has it.
     pub(crate) fn reopen(&self) -> EmbeddedEngine {
-        EmbeddedEngine::open(config(self.dir.path()), self.images.clone(), Some(self.log.clone())).unwrap()
+        self.reopen_with(|_| {})
     }
 
     /// An attempt that runs `script` in the image's shell, its lines going to the log stream of its name.
@@ -185,4 +219,17 @@ pub(crate) fn kind(event: &AttemptEvent) -> &'static str {
         EventKind::Ended(Ending::Exited { .. }) => "exited",
         EventKind::Ended(Ending::FailedToStart { .. }) => "failed to start",
     }
+}
+
+/// The control groups of attempts whose ids begin with `prefix`, wherever this process's own groups are.
+pub(crate) fn groups(prefix: &str) -> Vec<PathBuf> {
+    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let mut parents = vec![PathBuf::from("/sys/fs/cgroup/barge")];
+    parents.extend(own.lines().filter_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        let hierarchy = Path::new("/sys/fs/cgroup").join(controllers);
+        Some(hierarchy.join(path.trim_start_matches('/')).join("barge"))
+    }));
+    let names = parents.iter().flat_map(std::fs::read_dir).flatten().flatten();
+    names.filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix)).map(|entry| entry.path()).collect()
 }
