@@ -32,8 +32,9 @@ def free_port():
 class Server:
     """One Barge on a data directory and port of its own. It keeps both over a restart."""
 
-    def __init__(self, data_dir):
+    def __init__(self, data_dir, *arguments):
         self.data_dir = pathlib.Path(data_dir)
+        self.arguments = arguments
         self.port = free_port()
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self.log = self.data_dir.parent / f"{self.data_dir.name}.log"
@@ -45,7 +46,7 @@ class Server:
             "BARGE_ACCESS_KEY_ID": ACCESS_KEY,
             "BARGE_SECRET_ACCESS_KEY": SECRET_KEY,
         }
-        command = [BARGE, "serve", "--listen", f"127.0.0.1:{self.port}", "--data-dir", self.data_dir]
+        command = [BARGE, "serve", "--listen", f"127.0.0.1:{self.port}", "--data-dir", self.data_dir, *self.arguments]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         deadline = time.monotonic() + 30

@@ -4,13 +4,20 @@
 //! core without any of them.
 
 mod api;
+pub mod board;
 pub mod core;
 mod dispatcher;
+pub mod operator;
+pub mod planner;
+pub mod prices;
+mod ranges;
 pub mod resources;
 pub mod runner;
 mod service;
 pub mod sim;
+mod spot;
 mod store;
 mod view;
 
+pub use dispatcher::Operator;
 pub use service::{BatchService, ContainerCredentials, Ports, Settings};

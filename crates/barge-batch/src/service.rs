@@ -1,8 +1,10 @@
 //! The service: what it stands on, and what other services and the gateway ask of it besides AWS's operations.
 
-use crate::core::{AttemptId, Machine, Status};
-use crate::dispatcher::{self, Audience, Dispatcher, Handle, Launchpad, Pilots};
-use crate::runner::{AttemptRunner, Capacity};
+use crate::board::Meter;
+use crate::core::{Machine, TaskId};
+use crate::dispatcher::{self, Audience, Dispatcher, Handle, Launchpad, Operator, Pilots, task_role};
+use crate::runner::{Capacity, TaskRunner};
+use crate::spot;
 use crate::store::Rows;
 use async_trait::async_trait;
 use barge_core::ports::{CredentialIssuer, EventSink, JobSubmitter};
@@ -19,7 +21,7 @@ const CREDENTIALS_LIFETIME: Duration = Duration::from_hours(6);
 /// What Batch needs of others.
 pub struct Ports {
     /// Runs attempts.
-    pub runner: Arc<dyn AttemptRunner>,
+    pub runner: Arc<dyn TaskRunner>,
     /// Issues the credentials of job roles.
     pub credentials: Arc<dyn CredentialIssuer>,
     /// Hears of jobs' states, where anybody does.
@@ -27,16 +29,27 @@ pub struct Ports {
 }
 
 /// What the operator decides.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// vCPUs that may be promised for each one that the machine has. Memory is never promised twice.
     pub vcpu_overcommit: f64,
+    /// How long an instance of a compute environment may be idle before it goes.
+    pub idle_time: Duration,
+    /// How many times an hour each Spot instance, or attempt on FARGATE_SPOT, is interrupted on average; 0 for never.
+    pub spot_interruptions_per_hour: f64,
+    /// What jobs may have of this machine.
+    pub operator: Operator,
 }
 
 impl Default for Settings {
-    /// Four for one: most jobs of a pipeline wait for others most of their time.
+    /// Four vCPUs for one: most jobs of a pipeline wait for others most of their time. Five minutes idle. No interruptions.
     fn default() -> Self {
-        Self { vcpu_overcommit: 4.0 }
+        Self {
+            vcpu_overcommit: 4.0,
+            idle_time: Duration::from_mins(5),
+            spot_interruptions_per_hour: 0.0,
+            operator: Operator::default(),
+        }
     }
 }
 
@@ -45,6 +58,7 @@ pub struct BatchService {
     pub(crate) ambient: Ambient,
     pub(crate) rows: Rows,
     pub(crate) dispatcher: Handle,
+    pub(crate) meter: Arc<Meter>,
     launchpad: Launchpad,
     credentials: Arc<dyn CredentialIssuer>,
 }
@@ -85,40 +99,46 @@ impl BatchService {
         let Ports { runner, credentials, events } = ports;
         let rows = Rows::open(store)?;
         let secret = rows.secret(&*ambient.ids).await?;
-        let launchpad = Launchpad { endpoint: ambient.endpoint.clone(), secret };
-        let machine = machine(runner.capacity(), settings);
+        let machine = machine(runner.capacity(), &settings);
+        let launchpad = Launchpad { endpoint: ambient.endpoint.clone(), secret, operator: settings.operator };
         let clock = Arc::clone(&ambient.clock);
         let (pilots, news) = Pilots::new(runner, rows.clone(), Arc::clone(&clock), launchpad.clone());
         let audience = match events {
             Some(sink) => dispatcher::start_outbox(rows.clone(), sink, Arc::clone(&ambient.ids)),
             None => Audience::Nobody,
         };
-        let dispatcher = Dispatcher { rows: rows.clone(), clock, machine, audience, pilots, news };
+        let idle_time = settings.idle_time;
+        let meter = Arc::new(Meter::default());
+        let counted = Arc::clone(&meter);
+        let dispatcher =
+            Dispatcher { rows: rows.clone(), clock, machine, idle_time, audience, meter: counted, pilots, news };
         let dispatcher = dispatcher::start(dispatcher).await?;
-        Ok(Arc::new(Self { ambient, rows, dispatcher, launchpad, credentials }))
+        let rate = settings.spot_interruptions_per_hour;
+        if rate > 0.0 {
+            tokio::spawn(spot::run(dispatcher.clone(), Arc::clone(&ambient.ids), rate));
+        }
+        Ok(Arc::new(Self { ambient, rows, dispatcher, meter, launchpad, credentials }))
     }
 
-    /// Answers a container that asks for its job role's credentials: `attempt` from the path
-    /// `/_barge/credentials/ATTEMPT`, `authorization` the header's value. `AccessDeniedException` (403) where the token is
+    /// Answers a container that asks for its job role's credentials: `task` from the path
+    /// `/_barge/credentials/TASK`, `authorization` the header's value. `AccessDeniedException` (403) where the token is
     /// wrong, the attempt is not live, or its job has no role.
     pub async fn container_credentials(
         &self,
-        attempt: &str,
+        task: &str,
         authorization: &str,
     ) -> Result<ContainerCredentials, AwsError> {
         let denied = || AwsError::new("AccessDeniedException", 403, "No credentials for this token.");
-        let id: AttemptId = attempt.parse().map_err(|_| denied())?;
+        let id: TaskId = task.parse().map_err(|_| denied())?;
         let expected = self.launchpad.token(id);
         if !bool::from(expected.as_bytes().ct_eq(authorization.as_bytes())) {
             return Err(denied());
         }
-        let stored = self.rows.job(id.job).await?.ok_or_else(denied)?;
-        let live = stored.job.live_id() == Some(id);
-        let running = matches!(stored.job.status, Status::Starting | Status::Running);
-        let role = stored.detail.container.and_then(|container| container.job_role_arn);
-        let role = role.filter(|_| live && running).ok_or_else(denied)?;
+        let stored = self.rows.job(id.attempt.job).await?.ok_or_else(denied)?;
+        let live = stored.job.live_tasks().any(|(live, ..)| live == id);
+        let role = task_role(&stored.detail, id).filter(|_| live).ok_or_else(denied)?.to_owned();
         let arn: Arn = role.parse().map_err(AwsError::internal)?;
-        let issued = self.credentials.issue(&arn, &id.job.to_string(), CREDENTIALS_LIFETIME).await?;
+        let issued = self.credentials.issue(&arn, &session_name(id), CREDENTIALS_LIFETIME).await?;
         Ok(ContainerCredentials {
             role_arn: role,
             access_key_id: issued.access_key_id,
@@ -130,9 +150,14 @@ impl BatchService {
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // `as` saturates; a machine has few processors
-fn machine(capacity: Capacity, settings: Settings) -> Machine {
+fn machine(capacity: Capacity, settings: &Settings) -> Machine {
     let vcpu_milli = (capacity.vcpu * settings.vcpu_overcommit.max(0.0) * 1000.0) as u64;
     Machine { vcpu_milli, memory_mib: capacity.memory_mib }
+}
+
+/// The job's id as the name of a role's session, which takes no colon.
+fn session_name(task: TaskId) -> String {
+    task.attempt.job.to_string().replace(':', "-")
 }
 
 #[async_trait]

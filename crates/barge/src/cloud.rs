@@ -1,10 +1,12 @@
 //! The wiring: opens every service and plugs them together. The only file that knows who implements which port.
 
+use crate::event_log::EventLog;
+use crate::operator::OperatorCalls;
 use anyhow::Context as _;
 use barge_batch::runner::EngineRunner;
 use barge_batch::{BatchService, Ports as BatchPorts, Settings as BatchSettings};
 use barge_cloudformation::{CloudFormation, Registry};
-use barge_core::ports::{ImageSource, KeyDirectory, LogSink, ObjectStore};
+use barge_core::ports::{EventSink, ImageSource, KeyDirectory, LogSink, ObjectStore};
 use barge_core::{Ambient, AwsError};
 use barge_dynamodb::DynamoDb;
 use barge_ec2::Ec2Service;
@@ -31,6 +33,10 @@ pub(crate) struct Settings {
     pub(crate) endpoint: String,
     /// The root key pair that the operator chose, id and secret.
     pub(crate) root_key: Option<(String, String)>,
+    /// Where events go, where anybody wants them.
+    pub(crate) event_log: Option<PathBuf>,
+    /// What the operator decides about jobs.
+    pub(crate) batch: BatchSettings,
 }
 
 /// Every service, wired.
@@ -45,7 +51,8 @@ pub(crate) struct Cloud {
 impl Cloud {
     /// Opens every service on the data directory, takes up what the last run left unfinished, and starts what runs by itself.
     pub(crate) async fn open(settings: Settings) -> anyhow::Result<Self> {
-        let Settings { data_dir, endpoint, root_key } = settings;
+        let Settings { data_dir, endpoint, root_key, event_log, batch: batch_settings } = settings;
+        let events = event_sink(event_log.as_deref())?;
         let ambient = Ambient::system(endpoint);
         let store = Store::open(data_dir.join("barge.db")).context("can't open the database")?;
         let (id, secret) = root_key.unzip();
@@ -63,7 +70,9 @@ impl Cloud {
         )?);
         let image_sources: Vec<Arc<dyn ImageSource>> =
             vec![Arc::clone(&ecr) as _, Arc::new(LocalPaths(images.clone()))];
-        let (runner, adopted) = EngineRunner::adopt(Arc::clone(&engine), image_sources, Arc::clone(&log_sink)).await?;
+        let clock = Arc::clone(&ambient.clock);
+        let (runner, adopted) =
+            EngineRunner::adopt(Arc::clone(&engine), image_sources, Arc::clone(&log_sink), clock).await?;
         let sandboxes = Arc::new(EngineSandboxes::new(engine));
         sandboxes.clear(&adopted);
         let lambda = LambdaService::open(
@@ -74,11 +83,12 @@ impl Cloud {
             LambdaConfig::default(),
         )?;
         let keys: Arc<dyn KeyDirectory> = Arc::clone(&iam) as _;
-        let neighbours = Neighbours { keys: Arc::clone(&keys), functions: Arc::clone(&lambda) as _, events: None };
+        let neighbours =
+            Neighbours { keys: Arc::clone(&keys), functions: Arc::clone(&lambda) as _, events: events.clone() };
         let s3 = S3Service::open(store.clone(), &data_dir, ambient.clone(), neighbours)?;
         lambda.set_objects(Arc::clone(&s3) as Arc<dyn ObjectStore>);
-        let batch_ports = BatchPorts { runner: Arc::new(runner), credentials: Arc::clone(&iam) as _, events: None };
-        let batch = BatchService::open(store.clone(), ambient.clone(), batch_ports, BatchSettings::default()).await?;
+        let batch_ports = BatchPorts { runner: Arc::new(runner), credentials: Arc::clone(&iam) as _, events };
+        let batch = BatchService::open(store.clone(), ambient.clone(), batch_ports, batch_settings).await?;
         let dynamodb = Arc::new(DynamoDb::new(data_dir.join("dynamodb"), &ambient));
         let ec2 = Arc::new(Ec2Service::open(store.clone(), ambient.clone())?);
 
@@ -106,11 +116,13 @@ impl Cloud {
                 barge_wire::lambda::service(Arc::clone(&lambda)),
                 barge_wire::logs::service(Arc::clone(&logs)),
                 barge_wire::sts::service(iam),
+                Arc::new(OperatorCalls(Arc::clone(&batch))),
                 Arc::clone(&dynamodb) as _,
             ],
             s3: s3_mount(s3),
             mounts: vec![
                 ("/v2/", registry_mount(ecr)),
+                (METRICS, metrics_mount(Arc::clone(&batch))),
                 (CREDENTIALS, credentials_mount(batch)),
                 (FUNCTION_CODE, code_mount(Arc::clone(&lambda))),
             ],
@@ -147,6 +159,12 @@ pub(crate) fn examined_engine(data_dir: &Path) -> anyhow::Result<EmbeddedEngine>
     Ok(EmbeddedEngine::open(EmbeddedConfig::new(data_dir), images, None)?)
 }
 
+fn event_sink(path: Option<&Path>) -> anyhow::Result<Option<Arc<dyn EventSink>>> {
+    let Some(path) = path else { return Ok(None) };
+    let log = EventLog::open(path).with_context(|| format!("can't write events to {}", path.display()))?;
+    Ok(Some(Arc::new(log)))
+}
+
 fn s3_mount(s3: Arc<S3Service>) -> Mount {
     Arc::new(move |request: Request<Incoming>| {
         let s3 = Arc::clone(&s3);
@@ -159,6 +177,29 @@ fn s3_mount(s3: Arc<S3Service>) -> Mount {
 
 fn registry_mount(ecr: Arc<EcrService>) -> Mount {
     Arc::new(move |request| Box::pin(Arc::clone(&ecr).handle(request)))
+}
+
+/// Where Prometheus reads how Batch stands, without a signature: numbers and names of queues and environments.
+const METRICS: &str = "/_barge/metrics";
+
+fn metrics_mount(batch: Arc<BatchService>) -> Mount {
+    Arc::new(move |request: Request<Incoming>| {
+        let batch = Arc::clone(&batch);
+        Box::pin(async move {
+            if request.uri().path() != METRICS {
+                return refused(&AwsError::new("NotFound", 404, "There is no such page."));
+            }
+            match batch.board().await {
+                Ok(board) => {
+                    let mut response = Response::new(barge_gateway::full(board.prometheus()));
+                    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+                    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+                    response
+                }
+                Err(error) => refused(&error),
+            }
+        })
+    })
 }
 
 /// Where containers ask for their job role's credentials; the attempt's id follows.

@@ -4,6 +4,8 @@ mod cli;
 mod client;
 mod cloud;
 mod data_dir;
+mod event_log;
+mod operator;
 
 use clap::Parser;
 use std::process::ExitCode;

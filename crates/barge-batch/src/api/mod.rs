@@ -1,32 +1,43 @@
 //! Batch's operations as AWS words them: names, checks, messages, paging. Decisions about jobs are the core's.
 
-mod container;
-mod definitions;
-mod environments;
-mod fargate;
+mod consumable;
+mod definition;
+mod environment;
 mod jobs;
 mod names;
 mod paging;
-mod queues;
-mod requirements;
+mod policy;
+mod queue;
 mod submit;
 mod tags;
 
+use crate::core::{Platform, Refusal};
+use crate::dispatcher::Alteration;
 use crate::service::BatchService;
 use barge_core::{AwsError, Context};
 use barge_wire::batch::error::client_exception;
 use barge_wire::batch::{
-    Batch, CancelJobRequest, CancelJobResponse, CreateComputeEnvironmentRequest, CreateComputeEnvironmentResponse,
-    CreateJobQueueRequest, CreateJobQueueResponse, DeleteComputeEnvironmentRequest, DeleteComputeEnvironmentResponse,
-    DeleteJobQueueRequest, DeleteJobQueueResponse, DeregisterJobDefinitionRequest, DeregisterJobDefinitionResponse,
-    DescribeComputeEnvironmentsRequest, DescribeComputeEnvironmentsResponse, DescribeJobDefinitionsRequest,
-    DescribeJobDefinitionsResponse, DescribeJobQueuesRequest, DescribeJobQueuesResponse, DescribeJobsRequest,
-    DescribeJobsResponse, ListJobsRequest, ListJobsResponse, ListTagsForResourceRequest, ListTagsForResourceResponse,
-    RegisterJobDefinitionRequest, RegisterJobDefinitionResponse, SubmitJobRequest, SubmitJobResponse,
-    TagResourceRequest, TagResourceResponse, TerminateJobRequest, TerminateJobResponse, UntagResourceRequest,
-    UntagResourceResponse, UpdateComputeEnvironmentRequest, UpdateComputeEnvironmentResponse, UpdateJobQueueRequest,
-    UpdateJobQueueResponse,
+    Batch, CancelJobRequest, CancelJobResponse, CancelJobsRequest, CancelJobsResponse, CreateComputeEnvironmentRequest,
+    CreateComputeEnvironmentResponse, CreateConsumableResourceRequest, CreateConsumableResourceResponse,
+    CreateJobQueueRequest, CreateJobQueueResponse, CreateSchedulingPolicyRequest, CreateSchedulingPolicyResponse,
+    DeleteComputeEnvironmentRequest, DeleteComputeEnvironmentResponse, DeleteConsumableResourceRequest,
+    DeleteConsumableResourceResponse, DeleteJobQueueRequest, DeleteJobQueueResponse, DeleteSchedulingPolicyRequest,
+    DeleteSchedulingPolicyResponse, DeregisterJobDefinitionRequest, DeregisterJobDefinitionResponse,
+    DescribeComputeEnvironmentsRequest, DescribeComputeEnvironmentsResponse, DescribeConsumableResourceRequest,
+    DescribeConsumableResourceResponse, DescribeJobDefinitionsRequest, DescribeJobDefinitionsResponse,
+    DescribeJobQueuesRequest, DescribeJobQueuesResponse, DescribeJobsRequest, DescribeJobsResponse,
+    DescribeSchedulingPoliciesRequest, DescribeSchedulingPoliciesResponse, GetJobQueueSnapshotRequest,
+    GetJobQueueSnapshotResponse, ListConsumableResourcesRequest, ListConsumableResourcesResponse,
+    ListJobsByConsumableResourceRequest, ListJobsByConsumableResourceResponse, ListJobsRequest, ListJobsResponse,
+    ListSchedulingPoliciesRequest, ListSchedulingPoliciesResponse, ListTagsForResourceRequest,
+    ListTagsForResourceResponse, RegisterJobDefinitionRequest, RegisterJobDefinitionResponse, SubmitJobRequest,
+    SubmitJobResponse, TagResourceRequest, TagResourceResponse, TerminateJobRequest, TerminateJobResponse,
+    TerminateJobsRequest, TerminateJobsResponse, UntagResourceRequest, UntagResourceResponse,
+    UpdateComputeEnvironmentRequest, UpdateComputeEnvironmentResponse, UpdateConsumableResourceRequest,
+    UpdateConsumableResourceResponse, UpdateJobQueueRequest, UpdateJobQueueResponse, UpdateSchedulingPolicyRequest,
+    UpdateSchedulingPolicyResponse,
 };
+use jobs::How;
 
 /// Refuses the first of `members` that is present and that Barge does not honour.
 fn refuse(members: &[(&str, bool)]) -> Result<(), AwsError> {
@@ -44,6 +55,33 @@ fn filled<T>(list: Option<&Vec<T>>) -> bool {
 /// An error in the form that AWS's Batch gives most of its checks.
 fn executing(cx: &Context, message: &str) -> AwsError {
     client_exception(format!("Error executing request, Exception : {message}, RequestId: {}", cx.request_id))
+}
+
+/// The refusal of a member that a platform does not have.
+fn foreign(member: &str, platform: Platform) -> AwsError {
+    let resources = match platform {
+        Platform::Fargate => "Fargate",
+        Platform::Ec2 => "EC2",
+    };
+    client_exception(format!("{member} is not supported for jobs that run on {resources} resources."))
+}
+
+/// Refuses a member that must be there and is not.
+fn absent(member: &str, is_absent: bool) -> Result<(), AwsError> {
+    if is_absent { Err(client_exception(format!("{member} must be provided."))) } else { Ok(()) }
+}
+
+/// The refusal of a resource that is not there, `kind` saying what it should be.
+fn no_such(kind: &str, reference: &str) -> AwsError {
+    client_exception(format!("{kind} {reference} does not exist."))
+}
+
+/// No change.
+fn nothing() -> Alteration {
+    fn refused(refusal: Refusal) -> AwsError {
+        AwsError::internal(refusal)
+    }
+    Alteration { events: Vec::new(), refused, writes: Vec::new() }
 }
 
 impl Batch for BatchService {
@@ -147,16 +185,16 @@ impl Batch for BatchService {
     }
 
     async fn list_jobs(&self, cx: &Context, input: ListJobsRequest) -> Result<ListJobsResponse, AwsError> {
-        self.jobs_of_queue(cx, input).await
+        self.list(cx, input).await
     }
 
     async fn cancel_job(&self, cx: &Context, input: CancelJobRequest) -> Result<CancelJobResponse, AwsError> {
-        self.cancel(cx, &input.job_id, &input.reason).await?;
+        self.end(cx, &input.job_id, &input.reason, How::Cancel).await?;
         Ok(CancelJobResponse::default())
     }
 
     async fn terminate_job(&self, cx: &Context, input: TerminateJobRequest) -> Result<TerminateJobResponse, AwsError> {
-        self.terminate(cx, &input.job_id, &input.reason).await?;
+        self.end(cx, &input.job_id, &input.reason, How::Terminate).await?;
         Ok(TerminateJobResponse::default())
     }
 
@@ -181,5 +219,116 @@ impl Batch for BatchService {
     ) -> Result<ListTagsForResourceResponse, AwsError> {
         let tags = self.tags(cx, &input.resource_arn).await?;
         Ok(ListTagsForResourceResponse { tags: Some(tags) })
+    }
+
+    async fn cancel_jobs(&self, cx: &Context, input: CancelJobsRequest) -> Result<CancelJobsResponse, AwsError> {
+        self.cancel_many(cx, input).await
+    }
+
+    async fn terminate_jobs(
+        &self,
+        cx: &Context,
+        input: TerminateJobsRequest,
+    ) -> Result<TerminateJobsResponse, AwsError> {
+        self.terminate_many(cx, input).await
+    }
+
+    async fn get_job_queue_snapshot(
+        &self,
+        cx: &Context,
+        input: GetJobQueueSnapshotRequest,
+    ) -> Result<GetJobQueueSnapshotResponse, AwsError> {
+        self.snapshot(cx, &input.job_queue).await
+    }
+
+    async fn create_scheduling_policy(
+        &self,
+        cx: &Context,
+        input: CreateSchedulingPolicyRequest,
+    ) -> Result<CreateSchedulingPolicyResponse, AwsError> {
+        self.create_policy(cx, input, None).await
+    }
+
+    async fn describe_scheduling_policies(
+        &self,
+        cx: &Context,
+        input: DescribeSchedulingPoliciesRequest,
+    ) -> Result<DescribeSchedulingPoliciesResponse, AwsError> {
+        self.describe_policies(cx, input).await
+    }
+
+    async fn list_scheduling_policies(
+        &self,
+        cx: &Context,
+        input: ListSchedulingPoliciesRequest,
+    ) -> Result<ListSchedulingPoliciesResponse, AwsError> {
+        self.list_policies(cx, input).await
+    }
+
+    async fn update_scheduling_policy(
+        &self,
+        cx: &Context,
+        input: UpdateSchedulingPolicyRequest,
+    ) -> Result<UpdateSchedulingPolicyResponse, AwsError> {
+        self.update_policy(cx, input).await?;
+        Ok(UpdateSchedulingPolicyResponse::default())
+    }
+
+    async fn delete_scheduling_policy(
+        &self,
+        cx: &Context,
+        input: DeleteSchedulingPolicyRequest,
+    ) -> Result<DeleteSchedulingPolicyResponse, AwsError> {
+        self.delete_policy(cx, &input.arn).await?;
+        Ok(DeleteSchedulingPolicyResponse::default())
+    }
+
+    async fn create_consumable_resource(
+        &self,
+        cx: &Context,
+        input: CreateConsumableResourceRequest,
+    ) -> Result<CreateConsumableResourceResponse, AwsError> {
+        self.create_consumable(cx, input, None).await
+    }
+
+    async fn describe_consumable_resource(
+        &self,
+        cx: &Context,
+        input: DescribeConsumableResourceRequest,
+    ) -> Result<DescribeConsumableResourceResponse, AwsError> {
+        self.describe_consumable(cx, &input.consumable_resource).await
+    }
+
+    async fn list_consumable_resources(
+        &self,
+        cx: &Context,
+        input: ListConsumableResourcesRequest,
+    ) -> Result<ListConsumableResourcesResponse, AwsError> {
+        self.list_consumables(cx, input).await
+    }
+
+    async fn update_consumable_resource(
+        &self,
+        cx: &Context,
+        input: UpdateConsumableResourceRequest,
+    ) -> Result<UpdateConsumableResourceResponse, AwsError> {
+        self.update_consumable(cx, input).await
+    }
+
+    async fn delete_consumable_resource(
+        &self,
+        cx: &Context,
+        input: DeleteConsumableResourceRequest,
+    ) -> Result<DeleteConsumableResourceResponse, AwsError> {
+        self.delete_consumable(cx, &input.consumable_resource).await?;
+        Ok(DeleteConsumableResourceResponse::default())
+    }
+
+    async fn list_jobs_by_consumable_resource(
+        &self,
+        cx: &Context,
+        input: ListJobsByConsumableResourceRequest,
+    ) -> Result<ListJobsByConsumableResourceResponse, AwsError> {
+        self.jobs_by_consumable(cx, input).await
     }
 }

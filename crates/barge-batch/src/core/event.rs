@@ -1,22 +1,34 @@
 //! What can happen to the core, what it asks for in return, and what it refuses.
 
-use super::{AttemptId, EnvironmentId, EnvironmentSpec, Job, JobId, JobSpec, Machine, QueueId, QueueSpec, Reason};
+use super::{
+    AttemptId, Consumable, ConsumableId, ContainerEnd, EnvironmentId, EnvironmentSpec, Fleet, IndexSet, InstanceId,
+    Job, JobId, JobSpec, Ledger, Machine, QueueId, QueueSpec, Reason, ShareId, TaskId,
+};
 use barge_core::Timestamp;
 
-/// How an attempt ended.
+/// How a task ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Its container ran and ended.
+    /// Its container ran and ended; of several containers, the essential one that ended the task.
     Exited {
         /// The exit code; 128 and the signal's number where a signal ended it.
         code: i32,
         /// Whether the kernel killed it for its memory.
         memory: Memory,
+        /// How each container ended, where the task has several.
+        containers: Vec<ContainerEnd>,
     },
     /// Its container never ran. The reason as AWS words it, e.g. `CannotPullContainerError: …`.
     FailedToStart(Reason),
     /// The engine lost it: nobody knows how it ended. The status reason to give.
     Lost(Reason),
+}
+
+impl Outcome {
+    /// A task of one container that ended with this code, within its memory.
+    pub const fn exited(code: i32) -> Self {
+        Self::Exited { code, memory: Memory::Within, containers: Vec::new() }
+    }
 }
 
 /// Whether a container stayed within its memory.
@@ -26,6 +38,38 @@ pub enum Memory {
     Within,
     /// It was killed for exceeding it.
     Exceeded,
+}
+
+/// What became of a job that another depends on, as far as the one who submits knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// It had not ended.
+    Live,
+    /// It had.
+    Ended {
+        /// Whether it succeeded.
+        success: Success,
+        /// Of an array, the children that succeeded.
+        succeeded: IndexSet,
+    },
+}
+
+/// Whether a job succeeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Success {
+    /// It did.
+    Yes,
+    /// It failed.
+    No,
+}
+
+/// What is taken away by Spot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Interruption {
+    /// An instance with all that runs on it.
+    Instance(EnvironmentId, InstanceId),
+    /// An attempt on FARGATE_SPOT.
+    Attempt(AttemptId),
 }
 
 /// Something that happened: a command, news of an attempt, or time passing.
@@ -39,6 +83,10 @@ pub enum Event {
     PutQueue(QueueSpec),
     /// A queue shall go; its jobs are terminated.
     DeleteQueue(QueueId),
+    /// A consumable resource was made or changed.
+    PutConsumable(ConsumableId, Consumable),
+    /// A consumable resource shall go.
+    DeleteConsumable(ConsumableId),
     /// What the machine offers has changed.
     SetMachine(Machine),
     /// A new job.
@@ -57,17 +105,19 @@ pub enum Event {
         /// Why.
         reason: Reason,
     },
-    /// An attempt's container runs. News of attempts that are not live is stale and does nothing.
-    AttemptStarted {
-        /// The attempt.
-        attempt: AttemptId,
+    /// Spot capacity is taken away.
+    Interrupt(Interruption),
+    /// A task's container runs. News of tasks that are not live is stale and does nothing.
+    TaskStarted {
+        /// The task.
+        task: TaskId,
         /// Since when; a moment that has not come yet counts as now.
         at: Timestamp,
     },
-    /// An attempt has ended.
-    AttemptEnded {
-        /// The attempt.
-        attempt: AttemptId,
+    /// A task has ended.
+    TaskEnded {
+        /// The task.
+        task: TaskId,
         /// When; a moment that has not come yet counts as now.
         at: Timestamp,
         /// How.
@@ -82,18 +132,26 @@ pub enum Event {
 pub enum Effect {
     /// Keep this job; it replaces what was kept of it. At most one for each job and event.
     Save(Box<Job>),
+    /// Keep an environment's instances.
+    SaveFleet(EnvironmentId, Fleet),
+    /// Keep what a share has used; `None` forgets it.
+    SaveShare(QueueId, ShareId, Option<Box<Ledger>>),
+    /// Keep a consumable resource; `None` forgets it.
+    SaveConsumable(ConsumableId, Option<Consumable>),
     /// The queue, deleted earlier, is empty now and gone.
     QueueGone(QueueId),
     /// Tell the world that the job has come to this state.
     Emit(Box<Job>),
-    /// Start the attempt in this environment. Never twice for one attempt but after a restart.
-    Launch(AttemptId, EnvironmentId),
-    /// After a restart: find the attempt, which has run, again. Never start it.
-    Adopt(AttemptId, EnvironmentId),
-    /// Stop the attempt; news of its end follows.
-    Stop(AttemptId),
-    /// Forget what the engine still holds of the attempt: its end is kept.
-    Forget(AttemptId),
+    /// Tell the world that the job blocks its queue.
+    QueueBlocked(Box<Job>),
+    /// Start the task in this environment. Never twice for one task but after a restart.
+    Launch(TaskId, EnvironmentId),
+    /// After a restart: find the task, which has run, again. Never start it.
+    Adopt(TaskId, EnvironmentId),
+    /// Stop the task; news of its end follows.
+    Stop(TaskId),
+    /// Forget what the engine still holds of the task: its end is kept.
+    Forget(TaskId),
     /// Send [`Event::Tick`] at this moment; replaces the moment asked for before.
     SetTimer(Option<Timestamp>),
 }
@@ -113,6 +171,12 @@ pub enum Refusal {
     /// None of the queue's environments is of the job's platform.
     #[error("queue {0} has no environment of the job's platform")]
     WrongPlatform(QueueId),
+    /// A fair-share queue takes jobs with a share identifier.
+    #[error("queue {0} is a fair-share queue: a share identifier is needed")]
+    ShareNeeded(QueueId),
+    /// A first-in-first-out queue takes jobs without a share identifier.
+    #[error("queue {0} is no fair-share queue: it takes no share identifier")]
+    ShareUnknown(QueueId),
     /// There is no such environment.
     #[error("no compute environment {0}")]
     NoEnvironment(EnvironmentId),
@@ -125,10 +189,25 @@ pub enum Refusal {
     /// Attempts run in the environment.
     #[error("attempts run in compute environment {0}")]
     EnvironmentBusy(EnvironmentId),
+    /// There is no such consumable resource.
+    #[error("no consumable resource {0}")]
+    NoConsumable(ConsumableId),
+    /// Jobs that have not ended need the consumable resource.
+    #[error("jobs need consumable resource {0}")]
+    ConsumableInUse(ConsumableId),
     /// No live job has this id: it ended, or never was.
     #[error("no live job {0}")]
     NoLiveJob(JobId),
     /// A job with this id was submitted before.
     #[error("job {0} exists")]
     JobExists(JobId),
+    /// The job depended on has ended meanwhile: look again.
+    #[error("job {0} has ended meanwhile")]
+    DependencyEnded(JobId),
+    /// Children can't wait for those of a job that is no array, or of another size.
+    #[error("job {0} is no array of the same size")]
+    NotSameArray(JobId),
+    /// Nothing that can be interrupted is there.
+    #[error("nothing of Spot is there to be interrupted")]
+    NothingToInterrupt,
 }

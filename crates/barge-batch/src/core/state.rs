@@ -1,7 +1,11 @@
 //! All that the core knows, and the one way to change it.
 
+use super::hold::Hold;
+use super::step::Step;
+use super::timer::Timer;
 use super::{
-    AttemptId, Effect, Environment, EnvironmentId, Event, Job, JobId, Machine, Queue, QueueId, Refusal, Status, Usage,
+    Consumable, ConsumableId, Effect, Environment, EnvironmentId, Event, Job, JobId, Machine, Queue, QueueId, Refusal,
+    Status, Usage,
 };
 use barge_core::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -13,15 +17,25 @@ pub struct State {
     pub(super) used: Usage,
     pub(super) environments: BTreeMap<EnvironmentId, Environment>,
     pub(super) queues: BTreeMap<QueueId, Queue>,
+    pub(super) consumables: BTreeMap<ConsumableId, Consumable>,
     pub(super) jobs: HashMap<JobId, Job>,
-    /// When attempts that may not run for ever must have ended.
-    pub(super) deadlines: BTreeSet<(Timestamp, AttemptId)>,
+    /// Jobs whose attempt holds resources.
+    pub(super) live: BTreeSet<JobId>,
+    /// Arrays.
+    pub(super) arrays: BTreeSet<JobId>,
+    /// For each job that others wait for, those others.
+    pub(super) dependents: HashMap<JobId, BTreeSet<JobId>>,
+    pub(super) timers: BTreeSet<(Timestamp, Timer)>,
+    /// For each job that room is held for, what was placed while it waited.
+    pub(super) holds: BTreeMap<JobId, Hold>,
     pub(super) next_seq: u64,
+    pub(super) next_order: u64,
 }
 
 /// Changes `state` by one event at the moment `now`, and says what is to be done. A refused command changes nothing.
 ///
-/// Costs O(log n) in the jobs waiting, and O(q) in the queues where room has become free.
+/// Costs O(log n) in the jobs waiting where no room has become free; otherwise O(lines), a line being the jobs of one queue,
+/// share and shape.
 pub fn apply(state: &mut State, now: Timestamp, event: Event) -> Result<Vec<Effect>, Refusal> {
     let mut step = Step::begin(state, now);
     match event {
@@ -29,91 +43,18 @@ pub fn apply(state: &mut State, now: Timestamp, event: Event) -> Result<Vec<Effe
         Event::DeleteEnvironment(id) => step.delete_environment(&id)?,
         Event::PutQueue(spec) => step.put_queue(spec)?,
         Event::DeleteQueue(id) => step.delete_queue(&id)?,
+        Event::PutConsumable(id, consumable) => step.put_consumable(id, consumable),
+        Event::DeleteConsumable(id) => step.delete_consumable(&id)?,
         Event::SetMachine(machine) => step.set_machine(machine),
         Event::Submit(spec) => step.submit(spec)?,
-        Event::Cancel { job, reason } => step.cancel(job, reason)?,
-        Event::Terminate { job, reason } => step.terminate(job, reason)?,
-        Event::AttemptStarted { attempt, at } => step.attempt_started(attempt, at.min(now)),
-        Event::AttemptEnded { attempt, at, outcome } => step.attempt_ended(attempt, at.min(now), &outcome),
-        Event::Tick => step.end_overdue(),
+        Event::Cancel { job, reason } => step.cancel(job, &reason)?,
+        Event::Terminate { job, reason } => step.terminate(job, &reason)?,
+        Event::Interrupt(what) => step.interrupt(&what)?,
+        Event::TaskStarted { task, at } => step.task_started(task, at.min(now)),
+        Event::TaskEnded { task, at, outcome } => step.task_ended(task, at.min(now), outcome),
+        Event::Tick => step.tick(),
     }
     Ok(step.finish())
-}
-
-/// One event being applied.
-pub(super) struct Step<'a> {
-    pub(super) state: &'a mut State,
-    pub(super) now: Timestamp,
-    pub(super) effects: Vec<Effect>,
-    changed: Vec<JobId>,
-    ended: Vec<Job>,
-    deadline_before: Option<Timestamp>,
-}
-
-impl<'a> Step<'a> {
-    pub(super) fn begin(state: &'a mut State, now: Timestamp) -> Self {
-        let deadline_before = state.next_deadline();
-        Self { state, now, effects: Vec::new(), changed: Vec::new(), ended: Vec::new(), deadline_before }
-    }
-
-    /// Everything to be done, saves first.
-    pub(super) fn finish(mut self) -> Vec<Effect> {
-        self.changed.sort_unstable();
-        self.changed.dedup();
-        let jobs = &self.state.jobs;
-        let changed = self.changed.iter().filter_map(|id| jobs.get(id).cloned());
-        let mut effects: Vec<Effect> = changed.chain(self.ended).map(|job| Effect::Save(Box::new(job))).collect();
-        effects.append(&mut self.effects);
-        let deadline = self.state.next_deadline();
-        if deadline != self.deadline_before {
-            effects.push(Effect::SetTimer(deadline));
-        }
-        effects
-    }
-
-    pub(super) fn job(&mut self, id: JobId) -> &mut Job {
-        self.state.jobs.get_mut(&id).expect("a job that was just found is there")
-    }
-
-    pub(super) fn queue(&mut self, id: &QueueId) -> &mut Queue {
-        self.state.queues.get_mut(id).expect("a live job's queue is there")
-    }
-
-    pub(super) fn environment(&mut self, id: &EnvironmentId) -> &mut Environment {
-        self.state.environments.get_mut(id).expect("a placed attempt's environment is there")
-    }
-
-    /// Notes that the job must be saved.
-    pub(super) fn touch(&mut self, id: JobId) {
-        self.changed.push(id);
-    }
-
-    /// Moves the job to `status` and tells the world.
-    pub(super) fn advance(&mut self, id: JobId, status: Status) {
-        let job = self.job(id);
-        job.become_status(status);
-        let told = Box::new(job.clone());
-        self.effects.push(Effect::Emit(told));
-        self.touch(id);
-    }
-
-    /// Ends the job: the core forgets it, its queue too.
-    pub(super) fn end(&mut self, id: JobId, status: Status, at: Timestamp) {
-        assert!(status.is_final(), "{status:?} is no end");
-        let mut job = self.state.jobs.remove(&id).expect("a job ends once");
-        assert!(job.live.is_none(), "job {id} ends while its attempt holds resources");
-        job.become_status(status);
-        job.stopped_at = Some(at);
-        job.aside = None;
-        self.effects.push(Effect::Emit(Box::new(job.clone())));
-        let queue = self.queue(&job.queue);
-        queue.live -= 1;
-        if queue.deleting && queue.live == 0 {
-            self.state.queues.remove(&job.queue);
-            self.effects.push(Effect::QueueGone(job.queue.clone()));
-        }
-        self.ended.push(job);
-    }
 }
 
 impl State {
@@ -124,20 +65,50 @@ impl State {
             used: Usage::default(),
             environments: BTreeMap::new(),
             queues: BTreeMap::new(),
+            consumables: BTreeMap::new(),
             jobs: HashMap::new(),
-            deadlines: BTreeSet::new(),
+            live: BTreeSet::new(),
+            arrays: BTreeSet::new(),
+            dependents: HashMap::new(),
+            timers: BTreeSet::new(),
+            holds: BTreeMap::new(),
             next_seq: 1,
+            next_order: 1,
         }
     }
 
-    /// A job that has not ended.
+    /// A job that has not ended; of an array's children, one that has a record.
     pub fn job(&self, id: JobId) -> Option<&Job> {
         self.jobs.get(&id)
     }
 
-    /// Every job that has not ended, in no order.
+    /// Every job that has not ended, in no order; children of arrays as far as they have a record.
     pub fn jobs(&self) -> impl Iterator<Item = &Job> {
         self.jobs.values()
+    }
+
+    /// The jobs whose attempt holds resources.
+    pub fn live_jobs(&self) -> impl Iterator<Item = &Job> {
+        self.live.iter().filter_map(|id| self.jobs.get(id))
+    }
+
+    /// How many jobs of a queue are in which state: children of arrays, not the arrays themselves. Costs O(arrays).
+    pub fn census(&self, queue: &QueueId) -> BTreeMap<Status, u64> {
+        let mut counts: BTreeMap<Status, u64> = Status::ALL.map(|status| (status, 0)).into();
+        let Some(found) = self.queues.get(queue) else { return counts };
+        for (status, count) in &found.tally {
+            *counts.entry(*status).or_default() += count;
+        }
+        for id in &self.arrays {
+            let array = self.jobs.get(id).filter(|job| job.terms.queue == *queue).and_then(|job| job.array.as_ref());
+            if let Some(array) = array {
+                let runnable = array.runnable.len();
+                *counts.entry(Status::Runnable).or_default() += u64::from(runnable);
+                *counts.entry(Status::Pending).or_default() += u64::from(array.unstarted() - runnable);
+            }
+        }
+        counts.retain(|status, _| !status.is_final());
+        counts
     }
 
     /// A queue, also one that was deleted and is not empty yet.
@@ -145,9 +116,24 @@ impl State {
         self.queues.get(id)
     }
 
+    /// Every queue.
+    pub fn queues(&self) -> impl Iterator<Item = &Queue> {
+        self.queues.values()
+    }
+
     /// A compute environment.
     pub fn environment(&self, id: &EnvironmentId) -> Option<&Environment> {
         self.environments.get(id)
+    }
+
+    /// Every compute environment.
+    pub fn environments(&self) -> impl Iterator<Item = &Environment> {
+        self.environments.values()
+    }
+
+    /// A consumable resource.
+    pub fn consumable(&self, id: &ConsumableId) -> Option<&Consumable> {
+        self.consumables.get(id)
     }
 
     /// The queues that refer to a compute environment.
@@ -160,52 +146,20 @@ impl State {
         self.used
     }
 
-    /// When [`Event::Tick`] is due next.
-    pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.deadlines.first().map(|(deadline, _)| *deadline)
+    /// The machine.
+    pub fn machine(&self) -> Machine {
+        self.machine
     }
 
-    /// Counts everything anew and compares. For tests and the simulator: it looks at every job.
-    ///
-    /// # Panics
-    /// Where the state contradicts itself.
-    pub fn check(&self) {
-        let mut used = Usage::default();
-        let mut by_environment: BTreeMap<&EnvironmentId, Usage> = BTreeMap::new();
-        let mut deadlines = BTreeSet::new();
-        let mut in_line = 0;
-        for job in self.jobs.values() {
-            assert!(!job.status.is_final(), "{} has ended and is still known", job.id);
-            assert!(job.seq < self.next_seq);
-            let placed = matches!(job.status, Status::Starting | Status::Running);
-            assert_eq!(placed, job.live.is_some(), "{} is {:?}", job.id, job.status);
-            assert!(job.past.len() < job.attempts_allowed as usize, "{} has had its attempts", job.id);
-            let queue = self.queues.get(&job.queue).expect("a job's queue is there");
-            if let (Some(live), Some(id)) = (&job.live, job.live_id()) {
-                assert_eq!(live.number as usize, job.past.len() + 1);
-                assert_eq!(live.started_at.is_some(), job.status == Status::Running);
-                used.take(job.needs);
-                by_environment.entry(&live.environment).or_default().take(job.needs);
-                if live.stopping.is_none() {
-                    deadlines.extend(job.deadline().map(|deadline| (deadline, id)));
-                }
-            } else {
-                assert_eq!(job.status, Status::Runnable);
-                let (here, there) = (queue.waiting.get(&job.seq), queue.aside.get(&job.seq));
-                assert_eq!(here.or(there), Some(&job.id));
-                assert_eq!(there.is_some(), job.aside.is_some());
-                in_line += 1;
-            }
-        }
-        assert_eq!(used, self.used);
-        assert_eq!(deadlines, self.deadlines);
-        assert_eq!(in_line, self.queues.values().map(|q| q.waiting.len() + q.aside.len()).sum::<usize>());
-        assert_eq!(self.jobs.len() as u64, self.queues.values().map(|q| q.live).sum::<u64>());
-        for environment in self.environments.values() {
-            let counted = by_environment.remove(&environment.spec.id).unwrap_or_default();
-            assert_eq!(counted, environment.used, "{}", environment.spec.id);
-        }
-        assert!(by_environment.is_empty(), "attempts run in environments that are gone");
-        assert!(self.queues.values().all(|queue| !queue.deleting || queue.live > 0));
+    /// When [`Event::Tick`] is due next.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// How many of an array's children are in which state; `None` where it has ended or is none.
+    pub fn summary(&self, array: JobId) -> Option<BTreeMap<Status, u32>> {
+        let children = self.jobs.get(&array)?.array.as_ref()?;
+        let live = children.live.iter().filter_map(|index| self.jobs.get(&array.child(*index)));
+        Some(children.summary(live.map(|child| child.status)))
     }
 }

@@ -4,21 +4,26 @@
 //! thrown away and read again; commands are answered with the error, and news is taken again until it can be kept.
 //! What an API operation means is not known here.
 
+mod directory;
 mod launch;
 mod outbox;
 mod pilots;
 mod work;
 
-pub(crate) use launch::{Launchpad, log_target, task_id};
+pub(crate) use directory::Directory;
+pub use launch::Operator;
+pub(crate) use launch::{Launchpad, log_target, task_id, task_role};
 pub(crate) use pilots::Pilots;
-pub(crate) use work::{Alteration, Directory, Handle};
+pub(crate) use work::{Alteration, Handle};
 
-use crate::core::{Effect, Event, JobId, Machine, QueueId, Saved, State, apply};
+use crate::board::{Meter, Observation, observe};
+use crate::core::{Effect, EnvironmentId, Event, JobId, Machine, QueueId, Saved, State, TaskId, apply};
 use crate::runner::News;
-use crate::store::{Changes, Loaded, Rows, Write};
+use crate::store::{Changes, Loaded, Notice, Rows, Write};
 use barge_core::ports::EventSink;
 use barge_core::{AwsError, Clock, IdSource, Timestamp};
 use barge_wire::batch::JobDetail;
+use pilots::{Flight, Known};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +49,11 @@ pub(crate) struct Dispatcher {
     pub(crate) rows: Rows,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) machine: Machine,
+    /// How long instances may be idle.
+    pub(crate) idle_time: Duration,
     pub(crate) audience: Audience,
+    /// Counts what happens.
+    pub(crate) meter: Arc<Meter>,
     pub(crate) pilots: Pilots,
     pub(crate) news: mpsc::UnboundedReceiver<News>,
 }
@@ -53,16 +62,18 @@ pub(crate) struct Dispatcher {
 pub(crate) async fn start(dispatcher: Dispatcher) -> Result<Handle, AwsError> {
     let (handle, commands) = work::channel();
     let loaded = dispatcher.rows.load().await?;
-    let (directory, state) = rebuild(dispatcher.machine, loaded);
-    let Dispatcher { rows, clock, audience, pilots, news, .. } = dispatcher;
+    let Dispatcher { rows, clock, machine, idle_time, audience, meter, pilots, news } = dispatcher;
+    let (directory, state) = rebuild(machine, idle_time, loaded);
     let running = Running {
         rows,
         clock,
         audience,
+        meter,
         pilots,
         state,
         directory,
-        machine: dispatcher.machine,
+        machine,
+        idle_time,
         timer: None,
         again: VecDeque::new(),
         state_is: StateIs::Kept,
@@ -79,11 +90,16 @@ pub(crate) fn start_outbox(rows: Rows, sink: Arc<dyn EventSink>, ids: Arc<dyn Id
     Audience::Listening(wake)
 }
 
-fn rebuild(machine: Machine, loaded: Loaded) -> (Directory, State) {
-    let Loaded { environments, queues, jobs, last_seq } = loaded;
-    let directory = Directory::new(environments, queues);
+fn rebuild(machine: Machine, idle_time: Duration, mut loaded: Loaded) -> (Directory, State) {
+    let directory = Directory::new(&mut loaded, idle_time);
     let (queues, deleting) = directory.queue_specs();
-    let saved = Saved { environments: directory.environment_specs(), queues, deleting, jobs, last_seq };
+    let Loaded { mut fleets, shares, quantities, jobs, settled, last_seq, .. } = loaded;
+    let environments = directory.environment_specs().into_iter().map(|spec| {
+        let fleet = fleets.remove(&spec.id).unwrap_or_default();
+        (spec, fleet)
+    });
+    let environments = environments.collect();
+    let saved = Saved { environments, queues, deleting, shares, consumables: quantities, jobs, settled, last_seq };
     (directory, State::restore(machine, saved))
 }
 
@@ -91,8 +107,10 @@ struct Running {
     rows: Rows,
     clock: Arc<dyn Clock>,
     audience: Audience,
+    meter: Arc<Meter>,
     pilots: Pilots,
     machine: Machine,
+    idle_time: Duration,
     state: State,
     directory: Directory,
     timer: Option<Timestamp>,
@@ -116,6 +134,7 @@ struct Batch {
     effects: Vec<Effect>,
     answers: Vec<Pending>,
     news: Vec<Event>,
+    seen: Vec<Observation>,
 }
 
 impl Running {
@@ -161,6 +180,8 @@ impl Running {
     /// Takes up the work that the last run of the program left.
     async fn resume(&mut self) {
         let now = self.clock.now();
+        let live = self.state.live_jobs().flat_map(|job| job.live_tasks().map(|(task, ..)| task));
+        self.pilots.sweep(live.collect()).await;
         let mut batch = Batch::default();
         let effects = self.state.resume(now);
         self.note(effects, &mut batch);
@@ -196,19 +217,29 @@ impl Running {
                 Ok(()) => batch.answers.push(Pending::Alter(reply)),
                 Err(error) => drop(reply.send(Err(error))),
             },
+            Command::Look(look) => look(&self.state, &self.directory),
         }
     }
 
     fn alter(&mut self, now: Timestamp, change: work::Change, batch: &mut Batch) -> Result<(), AwsError> {
-        let Alteration { event, refused, writes } = change(&self.directory)?;
-        if let Some(event) = event {
-            let effects = apply(&mut self.state, now, event).map_err(refused)?;
-            self.note_writes(writes, batch);
-            self.note(effects, batch);
-        } else {
+        let Alteration { events, refused, writes } = change(&self.state, &self.directory)?;
+        let mut effects = Vec::new();
+        let mut applied = Ok(());
+        for event in events {
+            match apply(&mut self.state, now, event) {
+                Ok(more) => effects.extend(more),
+                Err(refusal) => {
+                    applied = Err(refused(refusal));
+                    break;
+                }
+            }
+        }
+        // Before the effects: a queue that goes at once goes after it was written.
+        if applied.is_ok() {
             self.note_writes(writes, batch);
         }
-        Ok(())
+        self.note(effects, batch);
+        applied
     }
 
     fn note_writes(&mut self, writes: Vec<Write>, batch: &mut Batch) {
@@ -220,17 +251,28 @@ impl Running {
 
     /// Sorts effects into what is committed and what is done afterwards.
     fn note(&mut self, effects: Vec<Effect>, batch: &mut Batch) {
+        batch.seen.extend(observe(&effects));
         for effect in effects {
             match effect {
                 Effect::Save(job) => drop(batch.changes.jobs.insert(job.id, job)),
-                Effect::QueueGone(id) => self.note_queue_gone(id, batch),
-                Effect::Emit(job) => {
-                    if matches!(self.audience, Audience::Listening(_)) {
-                        batch.changes.told.push(*job);
-                    }
+                Effect::SaveFleet(id, fleet) => drop(batch.changes.fleets.insert(id, fleet)),
+                Effect::SaveShare(queue, share, ledger) => {
+                    batch.changes.shares.insert((queue, share), ledger);
                 }
+                Effect::SaveConsumable(id, consumable) => {
+                    batch.changes.consumables.insert(id, consumable);
+                }
+                Effect::QueueGone(id) => self.note_queue_gone(id, batch),
+                Effect::Emit(job) => self.note_told(Notice::StateChange, *job, batch),
+                Effect::QueueBlocked(job) => self.note_told(Notice::QueueBlocked, *job, batch),
                 other => batch.effects.push(other),
             }
+        }
+    }
+
+    fn note_told(&self, notice: Notice, job: crate::core::Job, batch: &mut Batch) {
+        if matches!(self.audience, Audience::Listening(_)) {
+            batch.changes.told.push((notice, job));
         }
     }
 
@@ -240,16 +282,17 @@ impl Running {
 
     /// Commits, answers, acts.
     async fn settle(&mut self, now: Timestamp, batch: Batch) {
-        let Batch { changes, effects, answers, news } = batch;
+        let Batch { changes, effects, answers, news, seen } = batch;
         let told = !changes.told.is_empty();
         let fresh = changes.new_jobs.iter().map(|(id, new)| (*id, Arc::clone(&new.detail))).collect();
         let committed = if changes.is_empty() { Ok(()) } else { self.rows.commit(changes, now).await };
         match committed {
             Ok(()) => {
+                self.meter.add(seen);
                 for answer in answers {
                     answer.send(Ok(()));
                 }
-                self.act(effects, fresh);
+                self.act(effects, &fresh);
                 if let (true, Audience::Listening(wake)) = (told, &self.audience) {
                     let _ = wake.try_send(());
                 }
@@ -265,22 +308,33 @@ impl Running {
         }
     }
 
-    fn act(&mut self, effects: Vec<Effect>, mut fresh: HashMap<JobId, Arc<JobDetail>>) {
+    fn act(&mut self, effects: Vec<Effect>, fresh: &HashMap<JobId, Arc<JobDetail>>) {
         for effect in effects {
             match effect {
-                Effect::Launch(attempt, environment) => {
-                    let detail = fresh.remove(&attempt.job);
-                    if let Some(job) = self.state.job(attempt.job) {
-                        self.pilots.launch(attempt, environment, job.needs, detail);
-                    }
+                Effect::Launch(task, environment) => {
+                    self.start(task, environment, Known::Never, fresh.get(&task.attempt.job.root()));
                 }
-                Effect::Adopt(attempt, _) => self.pilots.adopt(attempt),
-                Effect::Stop(attempt) => self.pilots.stop(attempt),
-                Effect::Forget(attempt) => self.pilots.forget(attempt),
+                Effect::Adopt(task, environment) => self.start(task, environment, Known::HasRun, None),
+                Effect::Stop(task) => self.pilots.stop(task),
+                Effect::Forget(task) => self.pilots.forget(task),
                 Effect::SetTimer(at) => self.timer = at,
-                Effect::Save(_) | Effect::QueueGone(_) | Effect::Emit(_) => {}
+                Effect::Save(_)
+                | Effect::SaveFleet(..)
+                | Effect::SaveShare(..)
+                | Effect::SaveConsumable(..)
+                | Effect::QueueGone(_)
+                | Effect::Emit(_)
+                | Effect::QueueBlocked(_) => {}
             }
         }
+    }
+
+    fn start(&mut self, task: TaskId, environment: EnvironmentId, known: Known, detail: Option<&Arc<JobDetail>>) {
+        let Some(job) = self.state.job(task.attempt.job) else { return };
+        let live = job.live.as_ref().and_then(|live| live.tasks.get(usize::from(task.node)));
+        let instance = live.and_then(|live| live.instance);
+        let terms = Arc::clone(&job.terms);
+        self.pilots.start(task, Flight { environment, instance, terms, detail: detail.cloned(), known });
     }
 
     /// Reads the state again from what is kept. Attempts go on meanwhile; what the kept state says of them is done
@@ -288,7 +342,7 @@ impl Running {
     async fn start_over(&mut self) {
         tokio::time::sleep(RETRY).await;
         match self.rows.load().await {
-            Ok(loaded) => (self.directory, self.state) = rebuild(self.machine, loaded),
+            Ok(loaded) => (self.directory, self.state) = rebuild(self.machine, self.idle_time, loaded),
             Err(error) => return tracing::error!(%error, "what is kept can't be read"),
         }
         self.state_is = StateIs::Kept;

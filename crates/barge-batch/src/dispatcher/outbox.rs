@@ -1,6 +1,6 @@
 //! Tells the world of jobs' states, from rows that were committed with them: at least once, in order.
 
-use crate::store::{Rows, Told};
+use crate::store::{Notice, Rows, Told};
 use crate::view;
 use barge_core::ports::{Event, EventSink};
 use barge_core::{Arn, IdSource, Scope};
@@ -45,19 +45,22 @@ async fn deliver(rows: &Rows, sink: &dyn EventSink, ids: &dyn IdSource) -> Resul
     Ok(Delivered::Some)
 }
 
-/// One state as an event (Batch User Guide, "Job state change events").
+/// What the world is told, as an event (Batch User Guide, "Job state change events", "Job queue blocked events").
 fn event(told: Told, ids: &dyn IdSource) -> Event {
     let scope = told.detail.job_queue.parse::<Arn>().ok().and_then(|arn| arn.scope());
     let scope: Scope = scope.unwrap_or_default();
     let detail = view::job_detail(told.detail, &told.job);
-    let resources = detail.job_arn.iter().cloned().collect();
+    let (detail_type, resource) = match told.notice {
+        Notice::StateChange => ("Batch Job State Change", detail.job_arn.clone()),
+        Notice::QueueBlocked => ("Batch Job Queue Blocked", detail.job_arn.clone()),
+    };
     Event {
         id: ids.uuid(),
         source: "aws.batch".to_owned(),
-        detail_type: "Batch Job State Change".to_owned(),
+        detail_type: detail_type.to_owned(),
         scope,
         time: told.at,
-        resources,
+        resources: resource.into_iter().collect(),
         detail: detail.into_document(),
     }
 }

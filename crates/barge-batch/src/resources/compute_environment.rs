@@ -1,5 +1,6 @@
 //! `AWS::Batch::ComputeEnvironment`.
 
+use super::disposal::{Disposable, dispose};
 use super::{completed, in_capitals, resource, update_tags};
 use crate::BatchService;
 use async_trait::async_trait;
@@ -71,16 +72,7 @@ impl ResourceProvider for ComputeEnvironmentProvider {
     }
 
     async fn delete(&self, cx: &Context, physical_id: &str, properties: &Properties) -> Result<(), AwsError> {
-        if self.read(cx, physical_id, properties).await?.is_none() {
-            return Ok(());
-        }
-        let disable = UpdateComputeEnvironmentRequest {
-            compute_environment: physical_id.to_owned(),
-            state: Some(CEState::Disabled),
-            ..UpdateComputeEnvironmentRequest::default()
-        };
-        self.0.update_environment(cx, disable).await?;
-        self.0.delete_environment(cx, physical_id).await
+        dispose(self, cx, physical_id, properties).await
     }
 
     async fn read(
@@ -96,5 +88,21 @@ impl ResourceProvider for ComputeEnvironmentProvider {
         let found = self.0.describe_compute_environments(cx, input).await?.compute_environments;
         let found = found.into_iter().flatten().next();
         Ok(found.map(|found| resource("ComputeEnvironmentArn", found.compute_environment_arn)))
+    }
+}
+
+#[async_trait]
+impl Disposable for ComputeEnvironmentProvider {
+    async fn disable(&self, cx: &Context, arn: &str) -> Result<(), AwsError> {
+        let disable = UpdateComputeEnvironmentRequest {
+            compute_environment: arn.to_owned(),
+            state: Some(CEState::Disabled),
+            ..UpdateComputeEnvironmentRequest::default()
+        };
+        self.0.update_environment(cx, disable).await.map(drop)
+    }
+
+    async fn remove(&self, cx: &Context, arn: &str) -> Result<(), AwsError> {
+        self.0.delete_environment(cx, arn).await
     }
 }

@@ -1,5 +1,6 @@
 //! `AWS::Batch::JobQueue`.
 
+use super::disposal::{Disposable, dispose};
 use super::{completed, in_capitals, resource, update_tags};
 use crate::BatchService;
 use async_trait::async_trait;
@@ -10,7 +11,6 @@ use barge_wire::batch::{Batch, CreateJobQueueRequest, DescribeJobQueuesRequest, 
 use barge_wire::from_properties;
 use indexmap::IndexMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 const SCHEMA: ResourceSchema = ResourceSchema {
     type_name: "AWS::Batch::JobQueue",
@@ -20,15 +20,12 @@ const SCHEMA: ResourceSchema = ResourceSchema {
         property("Priority", Integer).required(),
         property("State", Text),
         property("ComputeEnvironmentOrder", List),
+        property("SchedulingPolicyArn", Text),
+        property("JobStateTimeLimitActions", List),
         property("Tags", Map),
     ],
     attributes: &["JobQueueArn"],
 };
-
-/// Between looks at a queue whose jobs are ending.
-const LOOK: Duration = Duration::from_millis(50);
-/// Looks: five minutes, ten times an attempt's grace.
-const LOOKS: usize = 6000;
 
 pub(super) struct JobQueueProvider(pub(super) Arc<BatchService>);
 
@@ -62,6 +59,8 @@ impl ResourceProvider for JobQueueProvider {
         for kept in ["JobQueueName", "JobQueueType", "Tags"] {
             change.shift_remove(kept);
         }
+        // What a template says no more of is none.
+        change.entry("JobStateTimeLimitActions".to_owned()).or_insert_with(|| Document::List(Vec::new()));
         change.insert("JobQueue".to_owned(), physical_id.into());
         let change: UpdateJobQueueRequest = from_properties(&Document::Map(change))?;
         self.0.update_queue(cx, change).await?;
@@ -70,26 +69,7 @@ impl ResourceProvider for JobQueueProvider {
     }
 
     async fn delete(&self, cx: &Context, physical_id: &str, properties: &Properties) -> Result<(), AwsError> {
-        if self.read(cx, physical_id, properties).await?.is_none() {
-            return Ok(());
-        }
-        let disable = UpdateJobQueueRequest {
-            job_queue: physical_id.to_owned(),
-            state: Some(JQState::Disabled),
-            ..UpdateJobQueueRequest::default()
-        };
-        // Refused where the queue is being deleted already: then only its end is to be awaited.
-        let disabled = self.0.update_queue(cx, disable).await;
-        if disabled.is_ok() {
-            self.0.delete_queue(cx, physical_id).await?;
-        }
-        for _ in 0..LOOKS {
-            if self.read(cx, physical_id, properties).await?.is_none() {
-                return Ok(());
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-        Err(AwsError::internal(format!("Jobs of {physical_id} have not ended")))
+        dispose(self, cx, physical_id, properties).await
     }
 
     async fn read(
@@ -105,5 +85,21 @@ impl ResourceProvider for JobQueueProvider {
         let found = self.0.describe_job_queues(cx, input).await?.job_queues;
         let found = found.into_iter().flatten().next();
         Ok(found.map(|found| resource("JobQueueArn", found.job_queue_arn)))
+    }
+}
+
+#[async_trait]
+impl Disposable for JobQueueProvider {
+    async fn disable(&self, cx: &Context, arn: &str) -> Result<(), AwsError> {
+        let disable = UpdateJobQueueRequest {
+            job_queue: arn.to_owned(),
+            state: Some(JQState::Disabled),
+            ..UpdateJobQueueRequest::default()
+        };
+        self.0.update_queue(cx, disable).await.map(drop)
+    }
+
+    async fn remove(&self, cx: &Context, arn: &str) -> Result<(), AwsError> {
+        self.0.delete_queue(cx, arn).await
     }
 }

@@ -1,8 +1,11 @@
 //! Batch's resource types as CloudFormation templates declare them, one file each.
 
 mod compute_environment;
+mod consumable_resource;
+mod disposal;
 mod job_definition;
 mod job_queue;
+mod scheduling_policy;
 
 use crate::BatchService;
 use barge_core::resource::{Creation, Properties, Resource, ResourceProvider};
@@ -17,6 +20,8 @@ pub fn resources(service: &Arc<BatchService>) -> Vec<Arc<dyn ResourceProvider>> 
         Arc::new(compute_environment::ComputeEnvironmentProvider(Arc::clone(service))),
         Arc::new(job_queue::JobQueueProvider(Arc::clone(service))),
         Arc::new(job_definition::JobDefinitionProvider(Arc::clone(service))),
+        Arc::new(scheduling_policy::SchedulingPolicyProvider(Arc::clone(service))),
+        Arc::new(consumable_resource::ConsumableResourceProvider(Arc::clone(service))),
     ]
 }
 

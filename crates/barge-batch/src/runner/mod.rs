@@ -1,88 +1,50 @@
-//! Where attempts run, as the dispatcher needs it: a port, and its adapter to a compute engine.
+//! Where tasks run, as the dispatcher needs it: a port, and its adapter to a compute engine.
 //!
-//! Nothing here knows queues, retries or rows.
+//! A task is what an attempt runs on one node: one container, or several that depend on each other. A job of one
+//! container is a task of one; there is no other way. Nothing here knows queues, retries or rows.
 
+mod containers;
 mod engine;
+mod task;
+mod translate;
 
+pub use barge_engine::{InitProcess, NotAUlimit, Tmpfs, Ulimit};
+pub use containers::{
+    Access, Condition, ContainerSpec, Dependency, Essential, LogGroup, MountPoint, Place, TaskSpec, Volume,
+};
 pub use engine::EngineRunner;
 
-use crate::core::{AttemptId, Event, Outcome};
+use crate::core::{Event, Outcome, TaskId};
 use async_trait::async_trait;
 use barge_core::Timestamp;
-use barge_core::ports::LogTarget;
-use std::time::Duration;
+use std::collections::HashSet;
 use tokio::sync::mpsc;
 
-/// Everything that must be known to run one attempt.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AttemptSpec {
-    /// Its id: the same attempt never runs twice.
-    pub id: AttemptId,
-    /// The image's name as the job definition gives it.
-    pub image: String,
-    /// Replaces the image's command; empty keeps it.
-    pub command: Vec<String>,
-    /// Name and value; later ones win, and all win over the image's.
-    pub env: Vec<(String, String)>,
-    /// CPU time per time, at most.
-    pub vcpu: f64,
-    /// MiB, at most.
-    pub memory_mib: u64,
-    /// `name`, `uid`, `name:group` or `uid:gid`; `None` keeps the image's.
-    pub user: Option<String>,
-    /// Whether `/` can be written to.
-    pub root: RootAccess,
-    /// Where its lines go. Its account and region are also those that the image's name is seen from.
-    pub log: LogTarget,
-    /// What to do where the log group does not exist.
-    pub log_group: LogGroup,
-    /// Time between SIGTERM and SIGKILL.
-    pub stop_grace: Duration,
-}
-
-/// Whether a container's `/` can be written to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RootAccess {
-    /// Yes.
-    ReadWrite,
-    /// No.
-    ReadOnly,
-}
-
-/// What to do where an attempt's log group does not exist.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogGroup {
-    /// Create it.
-    Create,
-    /// Fail the attempt.
-    MustExist,
-}
-
-/// News of an attempt, told at least once.
+/// News of a task, told at least once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct News {
     /// Of which.
-    pub attempt: AttemptId,
+    pub task: TaskId,
     /// When it happened.
     pub at: Timestamp,
     /// What.
     pub what: Happening,
 }
 
-/// What happened to an attempt.
+/// What happened to a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Happening {
-    /// Its container runs.
+    /// The first of its containers runs.
     Started,
-    /// It has ended, and all it printed is stored.
+    /// All of its containers have ended, and all they printed is stored.
     Ended(Outcome),
 }
 
 impl From<News> for Event {
-    fn from(News { attempt, at, what }: News) -> Self {
+    fn from(News { task, at, what }: News) -> Self {
         match what {
-            Happening::Started => Self::AttemptStarted { attempt, at },
-            Happening::Ended(outcome) => Self::AttemptEnded { attempt, at, outcome },
+            Happening::Started => Self::TaskStarted { task, at },
+            Happening::Ended(outcome) => Self::TaskEnded { task, at, outcome },
         }
     }
 }
@@ -96,31 +58,42 @@ pub struct Capacity {
     pub memory_mib: u64,
 }
 
-/// Why an attempt could not be started, as AWS words a container's reason: `CannotPullContainerError: …`.
+/// Why a task could not be started, as AWS words a container's reason: `CannotStartContainerError: …`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct CannotStart(pub String);
 
-/// The runner does not know the attempt; how it ended, nobody saw.
+/// The runner knows none of the task's containers; how they ended, nobody saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the attempt is gone")]
+#[error("the task is gone")]
 pub struct Gone;
 
-/// Runs attempts. Calls for one attempt come one after the other.
+/// Runs tasks. Calls for one task come one after the other.
 #[async_trait]
-pub trait AttemptRunner: Send + Sync {
-    /// Starts an attempt; news follows. An attempt that was launched before is not run again: its latest news is
-    /// told once more.
-    async fn launch(&self, spec: AttemptSpec) -> Result<(), CannotStart>;
+pub trait TaskRunner: Send + Sync {
+    /// Starts a task; news follows, also of a container that can't be started. A task that was launched before is not
+    /// run again: it goes on from where its containers stand, and its latest news is told once more.
+    ///
+    /// # Errors
+    /// Where none of it runs, nor will: its containers wait for each other, or one lacks what it needs.
+    async fn launch(&self, spec: TaskSpec) -> Result<(), CannotStart>;
 
-    /// After a restart, finds an attempt that ran; its latest news is told once more.
-    async fn adopt(&self, attempt: AttemptId) -> Result<(), Gone>;
+    /// After a restart, finds a task that ran, and goes on with it: containers whose turn has come are started, none a
+    /// second time. Its latest news is told once more. `spec` is what it was launched with.
+    ///
+    /// # Errors
+    /// Where none of its containers is known.
+    async fn adopt(&self, task: TaskId, spec: &TaskSpec) -> Result<(), Gone>;
 
-    /// Stops an attempt; news of its end follows. Does nothing where it has ended.
-    async fn stop(&self, attempt: AttemptId);
+    /// Stops a task; news of its end follows. Does nothing where it has ended.
+    async fn stop(&self, task: TaskId);
 
-    /// Forgets an ended attempt.
-    async fn forget(&self, attempt: AttemptId);
+    /// Forgets an ended task, and removes its scratch volumes.
+    async fn forget(&self, task: TaskId);
+
+    /// Ends and forgets what the last run of the program left of tasks that are not among `live`: their ends are kept
+    /// elsewhere. Call it once after a restart; it never touches tasks that were launched since.
+    async fn sweep(&self, live: &HashSet<TaskId>);
 
     /// How much can run at a time.
     fn capacity(&self) -> Capacity;

@@ -1,7 +1,9 @@
 //! The scheduler and lifecycle, case by case.
 
 use super::{Run, SimJob, Simulation};
-use crate::core::{EndedBy, JobId, Memory, Misfit, Outcome, Reason, Refusal, Status, Switch, lifecycle};
+use crate::core::{
+    Blockage, EndedBy, ExitAction, ExitRule, JobId, Pattern, Reason, Refusal, Status, Switch, lifecycle,
+};
 use Status::{Failed, Runnable, Running, Starting, Succeeded};
 use barge_core::Timestamp;
 
@@ -14,7 +16,7 @@ fn job() -> SimJob {
 }
 
 fn order(sim: &Simulation) -> Vec<JobId> {
-    sim.launched().iter().map(|attempt| attempt.job).collect()
+    sim.launched().iter().map(|task| task.attempt.job).collect()
 }
 
 #[test]
@@ -27,7 +29,7 @@ fn a_job_goes_through_its_states() {
     assert_eq!(ended.reason.as_ref().map(Reason::as_str), Some(lifecycle::EXITED));
     assert_eq!((ended.created_at.millis(), ended.started_at.map(Timestamp::millis)), (0, Some(0)));
     assert_eq!(ended.stopped_at.map(Timestamp::millis), Some(10_000));
-    assert_eq!((ended.past.len(), ended.past[0].exit_code), (1, Some(0)));
+    assert_eq!((ended.past.len(), ended.past[0].tasks[0].exit_code), (1, Some(0)));
     assert!(sim.state().job(id).is_none(), "a job that has ended takes no memory");
 }
 
@@ -90,11 +92,12 @@ fn the_machines_memory_is_strict() {
 
 #[test]
 fn a_job_that_can_never_fit_waits_aside_with_the_reason() {
-    for (large, misfit) in [(job().vcpus(41), Misfit::MaxVcpus), (job().memory(1001), Misfit::Memory)] {
+    for (large, why) in [(job().vcpus(41), Blockage::MaxVcpus), (job().memory(1001), Blockage::Requirements)] {
         let mut sim = Simulation::new(64, 1000).environment("ce", 40).queue("q", 1, &["ce"]);
         let (large, small) = (sim.submit("q", large), sim.submit("q", job()));
         assert_eq!((sim.status(large), sim.status(small)), (Runnable, Starting));
-        assert_eq!(sim.job(large).reason.as_ref().map(Reason::as_str), Some(misfit.reason()));
+        assert_eq!(sim.job(large).reason, why.reason());
+        assert_eq!(sim.blocked().len(), 1, "the world is told at once");
     }
 }
 
@@ -103,7 +106,7 @@ fn a_job_waits_aside_until_its_environment_grows() {
     let mut sim = one_queue(1);
     let id = sim.submit("q", job().vcpus(2));
     sim.put_environment("ce", 2, Switch::Enabled);
-    assert_eq!((sim.status(id), sim.job(id).aside), (Starting, None));
+    assert_eq!((sim.status(id), sim.job(id).blocked.is_none()), (Starting, true));
     sim.settle();
     assert_eq!(sim.job(id).reason.as_ref().map(Reason::as_str), Some(lifecycle::EXITED));
 }
@@ -136,7 +139,7 @@ fn a_failing_job_is_tried_as_often_as_allowed() {
     let id = sim.submit("q", job().attempts(3).runs([Run::exits(1, 1)]));
     let next = sim.submit("q", job());
     sim.settle();
-    let codes: Vec<_> = sim.job(id).past.iter().map(|past| past.exit_code).collect();
+    let codes: Vec<_> = sim.job(id).past.iter().map(|past| past.tasks[0].exit_code).collect();
     assert_eq!((sim.status(id), codes), (Failed, vec![Some(1); 3]));
     assert_eq!(order(&sim), [id, id, id, next], "a retry keeps its place");
 }
@@ -148,9 +151,27 @@ fn a_retry_may_succeed() {
     sim.settle();
     let ended = sim.job(id);
     assert_eq!((ended.status, ended.past.len()), (Succeeded, 2));
-    assert_eq!(ended.past[0].container_reason.as_ref().map(Reason::as_str), Some("CannotPull"));
-    assert_eq!((ended.past[0].status_reason.as_str(), ended.past[0].started_at), (lifecycle::NOT_STARTED, None));
+    assert_eq!(ended.past[0].tasks[0].container_reason.as_ref().map(Reason::as_str), Some("CannotPull"));
+    assert_eq!(
+        (ended.past[0].status_reason.as_str(), ended.past[0].tasks[0].started_at),
+        (lifecycle::NOT_STARTED, None)
+    );
     assert_eq!(sim.told(id), [Runnable, Starting, Runnable, Starting, Running, Succeeded]);
+}
+
+#[test]
+fn rules_decide_whether_it_is_tried_again() {
+    let rule = |code: &str, action| ExitRule {
+        exit_code: Some(Pattern::new(code)),
+        reason: None,
+        status_reason: None,
+        action,
+    };
+    let rules = [rule("3", ExitAction::Exit), rule("*", ExitAction::Retry)];
+    let mut sim = one_queue(1);
+    let tried = sim.submit("q", job().attempts(3).rules(rules.clone()).runs([Run::exits(1, 1), Run::exits(1, 3)]));
+    sim.settle();
+    assert_eq!((sim.status(tried), sim.job(tried).past.len()), (Failed, 2));
 }
 
 #[test]
@@ -170,10 +191,12 @@ fn an_attempt_over_its_time_is_stopped_and_not_tried_again() {
 #[test]
 fn exceeding_memory_is_named() {
     let mut sim = one_queue(1);
-    let ends = Outcome::Exited { code: 137, memory: Memory::Exceeded };
-    let id = sim.submit("q", job().runs([Run { ends, ..Run::exits(1, 0) }]));
+    let id = sim.submit("q", job().runs([Run::exceeds_memory()]));
     sim.settle();
-    assert_eq!(sim.job(id).past[0].container_reason.as_ref().map(Reason::as_str), Some(lifecycle::OUT_OF_MEMORY));
+    assert_eq!(
+        sim.job(id).past[0].tasks[0].container_reason.as_ref().map(Reason::as_str),
+        Some(lifecycle::OUT_OF_MEMORY)
+    );
     assert_eq!(sim.job(id).reason.as_ref().map(Reason::as_str), Some(lifecycle::EXITED));
 }
 
@@ -215,7 +238,7 @@ fn terminate_ends_anything_and_room_comes_free_when_it_has_stopped() {
         (ended.status, ended.reason.as_ref().map(Reason::as_str), ended.past.len()),
         (Failed, Some("terminated"), 1)
     );
-    assert_eq!(ended.past[0].exit_code, Some(143));
+    assert_eq!(ended.past[0].tasks[0].exit_code, Some(143));
     assert_eq!((ended.ended_by, sim.status(next)), (Some(EndedBy::Terminate), Running));
 }
 
@@ -223,7 +246,7 @@ fn terminate_ends_anything_and_room_comes_free_when_it_has_stopped() {
 fn a_lower_queue_may_use_room_too_small_for_a_higher_one() {
     let mut sim = Simulation::new(64, 1024).environment("ce", 4).queue("low", 1, &["ce"]).queue("high", 9, &["ce"]);
     sim.submit("high", job().vcpus(2));
-    let large = sim.submit("high", job().vcpus(4));
+    let large = sim.submit("high", job().vcpus(3));
     let small = sim.submit("low", job());
     assert_eq!((sim.status(large), sim.status(small)), (Runnable, Starting));
 }

@@ -1,65 +1,25 @@
 //! A whole Batch in memory: state, saved rows, engine and clock.
 
 use super::engine::{Engine, Run};
+use super::job::SimJob;
+use super::saved::Rows;
 use crate::core::{
-    AttemptId, Effect, EnvironmentId, EnvironmentKind, EnvironmentSpec, Event, Job, JobId, JobSpec, Machine, Needs,
-    QueueId, QueueSpec, Refusal, Saved, State, Status, Switch, apply,
+    Consumable, ConsumableId, ConsumableKind, Discipline, Effect, EnvironmentId, EnvironmentKind, EnvironmentSpec,
+    Event, FairShare, FleetSpec, Interruption, Job, JobId, JobSpec, Machine, QueueId, QueueSpec, Refusal, State,
+    Status, Switch, TaskId, TimeLimit, apply,
 };
 use barge_core::Timestamp;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// A job to be submitted, with what its attempts will do. By default 1 vCPU, 1 MiB, one attempt of ten seconds.
-#[derive(Clone, Debug)]
-pub struct SimJob {
-    needs: Needs,
-    attempts_allowed: u32,
-    timeout: Option<Duration>,
-    runs: Vec<Run>,
-}
-
-impl Default for SimJob {
-    fn default() -> Self {
-        let needs = Needs { vcpu_milli: 1000, memory_mib: 1 };
-        Self { needs, attempts_allowed: 1, timeout: None, runs: vec![Run::exits(10, 0)] }
-    }
-}
-
-impl SimJob {
-    /// Needs this many vCPUs.
-    #[must_use]
-    pub fn vcpus(mut self, vcpus: u32) -> Self {
-        self.needs.vcpu_milli = vcpus * 1000;
-        self
-    }
-
-    /// Needs this much memory.
-    #[must_use]
-    pub fn memory(mut self, mib: u32) -> Self {
-        self.needs.memory_mib = mib;
-        self
-    }
-
-    /// May be tried this often.
-    #[must_use]
-    pub fn attempts(mut self, allowed: u32) -> Self {
-        self.attempts_allowed = allowed;
-        self
-    }
-
-    /// May run this long.
-    #[must_use]
-    pub fn timeout(mut self, seconds: u64) -> Self {
-        self.timeout = Some(Duration::from_secs(seconds));
-        self
-    }
-
-    /// Its attempts go like this, one after the other; the last goes for all after it.
-    #[must_use]
-    pub fn runs(mut self, runs: impl Into<Vec<Run>>) -> Self {
-        self.runs = runs.into();
-        self
-    }
+/// How closely a simulation looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scrutiny {
+    /// Everything that must hold is asserted after every event.
+    EveryEvent,
+    /// After one event in so many: counting everything anew costs more than the event.
+    OneIn(u32),
 }
 
 /// The core, its surroundings, and what happened so far.
@@ -70,14 +30,14 @@ pub struct Simulation {
     engine: Engine,
     timer: Option<Timestamp>,
     machine: Machine,
-    environments: BTreeMap<EnvironmentId, EnvironmentSpec>,
-    queues: BTreeMap<QueueId, QueueSpec>,
-    deleting: BTreeMap<QueueId, QueueSpec>,
-    saved: BTreeMap<JobId, Job>,
+    rows: Rows,
     runs: HashMap<JobId, Vec<Run>>,
     told: Vec<(JobId, Status)>,
-    launched: Vec<AttemptId>,
+    blocked: Vec<(JobId, String)>,
+    launched: Vec<TaskId>,
     next_job: u128,
+    scrutiny: Scrutiny,
+    events: u64,
 }
 
 impl Simulation {
@@ -90,15 +50,22 @@ impl Simulation {
             engine: Engine::default(),
             timer: None,
             machine,
-            environments: BTreeMap::new(),
-            queues: BTreeMap::new(),
-            deleting: BTreeMap::new(),
-            saved: BTreeMap::new(),
+            rows: Rows::default(),
             runs: HashMap::new(),
             told: Vec::new(),
+            blocked: Vec::new(),
             launched: Vec::new(),
             next_job: 1,
+            scrutiny: Scrutiny::EveryEvent,
+            events: 0,
         }
+    }
+
+    /// Looks less or more closely.
+    #[must_use]
+    pub fn scrutiny(mut self, scrutiny: Scrutiny) -> Self {
+        self.scrutiny = scrutiny;
+        self
     }
 
     /// Adds or changes an enabled environment of type FARGATE.
@@ -108,41 +75,99 @@ impl Simulation {
         self
     }
 
-    /// Adds or changes an enabled queue.
+    /// Adds or changes an enabled environment with instances.
+    #[must_use]
+    pub fn instances(mut self, name: &str, kind: EnvironmentKind, max_vcpus: u64, fleet: FleetSpec) -> Self {
+        let id = EnvironmentId::new(name);
+        let max_vcpu_milli = max_vcpus * 1000;
+        self.put(EnvironmentSpec { id, kind, switch: Switch::Enabled, max_vcpu_milli, fleet: Some(fleet) });
+        self
+    }
+
+    /// Adds an enabled environment of type FARGATE_SPOT.
+    #[must_use]
+    pub fn fargate_spot(mut self, name: &str, max_vcpus: u64) -> Self {
+        let (id, max_vcpu_milli) = (EnvironmentId::new(name), max_vcpus * 1000);
+        let kind = EnvironmentKind::FargateSpot;
+        self.put(EnvironmentSpec { id, kind, switch: Switch::Enabled, max_vcpu_milli, fleet: None });
+        self
+    }
+
+    /// Adds or changes an enabled first-in-first-out queue.
     #[must_use]
     pub fn queue(mut self, name: &str, priority: i32, environments: &[&str]) -> Self {
         self.put_queue(name, priority, environments, Switch::Enabled);
         self
     }
 
+    /// Adds an enabled fair-share queue.
+    #[must_use]
+    pub fn fair_queue(mut self, name: &str, environments: &[&str], policy: FairShare) -> Self {
+        let mut spec = queue_spec(name, 1, environments, Switch::Enabled);
+        spec.discipline = Discipline::FairShare(Arc::new(policy));
+        self.put_spec(spec);
+        self
+    }
+
+    /// Sets how long jobs may block a queue.
+    pub fn limit(&mut self, queue: &str, code: &str, seconds: u64) {
+        let mut spec = self.rows.queues[&QueueId::new(queue)].clone();
+        spec.limits.push(TimeLimit { code: code.to_owned(), longest: Duration::from_secs(seconds) });
+        self.put_spec(spec);
+    }
+
     /// Adds or changes an environment of type FARGATE.
     pub fn put_environment(&mut self, name: &str, max_vcpus: u64, switch: Switch) {
-        let id = EnvironmentId::new(name);
-        let spec = EnvironmentSpec { id, kind: EnvironmentKind::Fargate, switch, max_vcpu_milli: max_vcpus * 1000 };
-        if self.event(Event::PutEnvironment(spec.clone())).is_ok() {
-            self.environments.insert(spec.id.clone(), spec);
-        }
+        let (id, max_vcpu_milli) = (EnvironmentId::new(name), max_vcpus * 1000);
+        self.put(EnvironmentSpec { id, kind: EnvironmentKind::Fargate, switch, max_vcpu_milli, fleet: None });
+    }
+
+    /// Adds or changes an environment.
+    ///
+    /// # Panics
+    /// Never: environments are not refused.
+    pub fn put(&mut self, spec: EnvironmentSpec) {
+        self.rows.environments.insert(spec.id.clone(), spec.clone());
+        self.event(Event::PutEnvironment(spec)).expect("environments are never refused");
     }
 
     /// Adds or changes a queue; nothing happens where an environment is missing.
     pub fn put_queue(&mut self, name: &str, priority: i32, environments: &[&str], switch: Switch) {
-        let environments = environments.iter().map(|name| EnvironmentId::new(*name)).collect();
-        let spec = QueueSpec { id: QueueId::new(name), priority, switch, environments };
-        if self.event(Event::PutQueue(spec.clone())).is_ok() {
-            self.queues.insert(spec.id.clone(), spec);
+        self.put_spec(queue_spec(name, priority, environments, switch));
+    }
+
+    fn put_spec(&mut self, spec: QueueSpec) {
+        let before = self.rows.queues.insert(spec.id.clone(), spec.clone());
+        let id = spec.id.clone();
+        if self.event(Event::PutQueue(spec)).is_err() {
+            match before {
+                Some(before) => drop(self.rows.queues.insert(id, before)),
+                None => drop(self.rows.queues.remove(&id)),
+            }
         }
+    }
+
+    /// Adds or changes a consumable resource.
+    ///
+    /// # Panics
+    /// Never: resources are not refused.
+    pub fn put_consumable(&mut self, name: &str, kind: ConsumableKind, total: u64) {
+        let consumable = Consumable { kind, total, in_use: 0 };
+        let event = Event::PutConsumable(ConsumableId::new(name), consumable);
+        self.event(event).expect("resources are never refused");
     }
 
     /// Deletes a queue.
     pub fn delete_queue(&mut self, name: &str) -> Result<(), Refusal> {
         let id = QueueId::new(name);
-        if let Some(spec) = self.queues.get(&id).cloned() {
-            self.deleting.insert(id.clone(), spec);
+        if let Some(spec) = self.rows.queues.get(&id).cloned() {
+            self.rows.deleting.insert(id.clone(), spec);
         }
+        let before = self.rows.queues.remove(&id);
         let result = self.event(Event::DeleteQueue(id.clone()));
-        match result {
-            Ok(()) => drop(self.queues.remove(&id)),
-            Err(_) => drop(self.deleting.remove(&id)),
+        if result.is_err() {
+            self.rows.deleting.remove(&id);
+            self.rows.queues.extend(before.map(|spec| (id, spec)));
         }
         result
     }
@@ -150,9 +175,12 @@ impl Simulation {
     /// Deletes an environment.
     pub fn delete_environment(&mut self, name: &str) -> Result<(), Refusal> {
         let id = EnvironmentId::new(name);
-        self.event(Event::DeleteEnvironment(id.clone()))?;
-        self.environments.remove(&id);
-        Ok(())
+        let before = self.rows.environments.remove(&id);
+        let result = self.event(Event::DeleteEnvironment(id.clone()));
+        if result.is_err() {
+            self.rows.environments.extend(before.map(|spec| (id, spec)));
+        }
+        result
     }
 
     /// Submits a job.
@@ -167,16 +195,9 @@ impl Simulation {
     pub fn try_submit(&mut self, queue: &str, job: SimJob) -> Result<JobId, Refusal> {
         let id = JobId::new(self.next_job);
         self.next_job += 1;
+        let terms = job.terms(queue);
         self.runs.insert(id, job.runs);
-        let spec = JobSpec {
-            id,
-            queue: QueueId::new(queue),
-            needs: job.needs,
-            platform: crate::core::Platform::Fargate,
-            attempts_allowed: job.attempts_allowed,
-            timeout: job.timeout,
-        };
-        self.event(Event::Submit(spec)).map(|()| id)
+        self.event(Event::Submit(JobSpec { id, terms, known: job.known })).map(|()| id)
     }
 
     /// Cancels a job.
@@ -189,6 +210,23 @@ impl Simulation {
         self.event(Event::Terminate { job, reason: "terminated".into() })
     }
 
+    /// Takes Spot capacity away.
+    pub fn interrupt(&mut self, what: Interruption) -> Result<(), Refusal> {
+        self.event(Event::Interrupt(what))
+    }
+
+    /// Loses a running task, as a power cut does.
+    pub fn lose(&mut self, task: TaskId) {
+        self.engine.lose(task, self.now);
+    }
+
+    /// The tasks that run.
+    pub fn running(&self) -> Vec<TaskId> {
+        let mut running: Vec<TaskId> = self.engine.running().collect();
+        running.sort_unstable();
+        running
+    }
+
     /// Lets time pass, and all that happens in it.
     pub fn pass(&mut self, seconds: u64) {
         let until = self.now + Duration::from_secs(seconds);
@@ -196,6 +234,11 @@ impl Simulation {
             self.happen(at);
         }
         self.now = until;
+    }
+
+    /// Sets the clock, back or forward, without anything happening.
+    pub fn set_clock(&mut self, now: Timestamp) {
+        self.now = now;
     }
 
     /// Lets time pass until nothing more will happen by itself.
@@ -207,9 +250,10 @@ impl Simulation {
 
     /// Kills the program and starts it again from what was saved. The engine goes on, as containers do.
     pub fn restart(&mut self) {
-        self.state = State::restore(self.machine, self.saved());
+        self.state = State::restore(self.machine, self.rows.saved());
         let effects = self.state.resume(self.now);
         self.carry_out(effects);
+        self.state.check();
     }
 
     /// The job as it was last saved.
@@ -217,7 +261,7 @@ impl Simulation {
     /// # Panics
     /// Where it was never saved.
     pub fn job(&self, id: JobId) -> &Job {
-        &self.saved[&id]
+        &self.rows.jobs[&id]
     }
 
     /// The job's state.
@@ -225,8 +269,13 @@ impl Simulation {
         self.job(id).status
     }
 
-    /// Every attempt launched, in order.
-    pub fn launched(&self) -> &[AttemptId] {
+    /// Whether the job was ever saved: children of arrays may not be.
+    pub fn has_record(&self, id: JobId) -> bool {
+        self.rows.jobs.contains_key(&id)
+    }
+
+    /// Every task launched, in order.
+    pub fn launched(&self) -> &[TaskId] {
         &self.launched
     }
 
@@ -235,9 +284,24 @@ impl Simulation {
         self.told.iter().filter(|(job, _)| *job == id).map(|(_, status)| *status).collect()
     }
 
+    /// Jobs that the world was told of as blocking their queue, and why.
+    pub fn blocked(&self) -> &[(JobId, String)] {
+        &self.blocked
+    }
+
     /// The core's state.
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// How many events there were.
+    pub fn events(&self) -> u64 {
+        self.events
     }
 
     fn next_at(&self) -> Option<Timestamp> {
@@ -253,63 +317,71 @@ impl Simulation {
 
     fn event(&mut self, event: Event) -> Result<(), Refusal> {
         let effects = apply(&mut self.state, self.now, event)?;
-        self.state.check();
+        self.events += 1;
         self.carry_out(effects);
+        match self.scrutiny {
+            Scrutiny::EveryEvent => self.examine(),
+            Scrutiny::OneIn(count) if self.events.is_multiple_of(u64::from(count)) => self.examine(),
+            Scrutiny::OneIn(_) => {}
+        }
         Ok(())
+    }
+
+    /// Asserts everything that must hold: the state agrees with itself, and with what was saved.
+    ///
+    /// # Panics
+    /// Where it does not.
+    pub fn examine(&self) {
+        self.state.check();
+        let restored = State::restore(self.machine, self.rows.saved());
+        restored.check();
+        assert!(
+            restored.resembles(&self.state),
+            "what was saved does not rebuild the state:\n{restored:#?}\n{:#?}",
+            self.state
+        );
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
+            self.rows.keep(&effect);
             match effect {
-                Effect::Save(job) => {
-                    let before = self.saved.insert(job.id, *job);
-                    assert!(before.is_none_or(|job| !job.status.is_final()), "a job that has ended changes");
-                }
-                Effect::QueueGone(id) => {
-                    assert!(self.deleting.remove(&id).is_some(), "a queue goes that nobody deleted");
-                }
                 Effect::Emit(job) => self.told.push((job.id, job.status)),
-                Effect::Launch(attempt, _) => self.launch(attempt),
-                Effect::Adopt(..) => {}
-                Effect::Stop(attempt) => self.engine.stop(attempt, self.now),
-                Effect::Forget(attempt) => self.engine.forget(attempt),
+                Effect::QueueBlocked(job) => {
+                    self.blocked.push((job.id, job.reason.as_ref().map(ToString::to_string).unwrap_or_default()));
+                }
+                Effect::Launch(task, _) => self.launch(task),
+                Effect::Stop(task) => self.engine.stop(task, self.now),
+                Effect::Forget(task) => self.engine.forget(task),
                 Effect::SetTimer(at) => self.timer = at,
+                Effect::Adopt(..)
+                | Effect::Save(_)
+                | Effect::SaveFleet(..)
+                | Effect::SaveShare(..)
+                | Effect::SaveConsumable(..)
+                | Effect::QueueGone(_) => {}
             }
         }
     }
 
-    fn launch(&mut self, attempt: AttemptId) {
-        // After a restart an attempt that was being started is launched again; an engine takes it once.
-        if self.launched.contains(&attempt) {
+    fn launch(&mut self, task: TaskId) {
+        // After a restart a task that was being started is launched again; an engine takes it once.
+        if self.engine.knows(task) {
             return;
         }
-        self.launched.push(attempt);
-        let runs = &self.runs[&attempt.job];
-        let run = runs.get(attempt.number as usize - 1).or(runs.last()).cloned();
-        self.engine.launch(attempt, self.now, run.unwrap_or_else(|| Run::exits(0, 0)));
+        self.launched.push(task);
+        let runs = &self.runs[&task.attempt.job.root()];
+        let turn = match self.job(task.attempt.job).live.as_ref().map_or(1, |live| live.tasks.len()) {
+            1 => task.attempt.number as usize - 1,
+            _ => usize::from(task.node),
+        };
+        let run = runs.get(turn).or(runs.last()).cloned();
+        self.engine.launch(task, self.now, run.unwrap_or_else(|| Run::exits(0, 0)));
     }
+}
 
-    /// Everything saved, as a store would give it back.
-    pub fn saved(&self) -> Saved {
-        Saved {
-            environments: self.environments.values().cloned().collect(),
-            queues: self.queues.values().cloned().collect(),
-            deleting: self.deleting.values().cloned().collect(),
-            jobs: self.saved.values().filter(|job| !job.status.is_final()).cloned().collect(),
-            last_seq: self.saved.values().map(|job| job.seq).max().unwrap_or(0),
-        }
-    }
-
-    /// Asserts that what was saved rebuilds the state.
-    ///
-    /// # Panics
-    /// Where it does not.
-    pub fn check_saved(&self) {
-        let mut here = self.state.clone();
-        let effects = apply(&mut here, self.now, Event::SetMachine(self.machine)).expect("a machine is never refused");
-        assert!(!effects.iter().any(|effect| matches!(effect, Effect::Launch(..))), "room was left unused");
-        let mut again = State::restore(self.machine, self.saved());
-        again.resume(self.now);
-        assert_eq!(here, again);
-    }
+fn queue_spec(name: &str, priority: i32, environments: &[&str], switch: Switch) -> QueueSpec {
+    let environments = environments.iter().map(|name| EnvironmentId::new(*name)).collect();
+    let discipline = Discipline::FirstInFirstOut;
+    QueueSpec { id: QueueId::new(name), priority, switch, environments, discipline, limits: Vec::new() }
 }

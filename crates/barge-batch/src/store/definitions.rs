@@ -1,7 +1,7 @@
 //! Job definitions' rows. The core does not know definitions: they are read when a job is submitted.
 
 use super::{Rows, collect, parse, text};
-use barge_core::{AwsError, Scope};
+use barge_core::{AwsError, Scope, Timestamp};
 use barge_store::rusqlite::{Connection, OptionalExtension, ToSql, params, params_from_iter};
 use barge_store::{rusqlite, sql};
 use barge_wire::batch::JobDefinition;
@@ -19,6 +19,8 @@ pub(crate) struct StoredDefinition {
 pub(crate) struct DefinitionPage {
     pub(crate) name: Option<String>,
     pub(crate) active: Option<bool>,
+    /// Inactive ones are shown that became so since this moment, in milliseconds since the epoch.
+    pub(crate) shown_since: i64,
     /// The name and revision after which the page begins.
     pub(crate) after: Option<(String, i64)>,
     pub(crate) limit: usize,
@@ -75,15 +77,17 @@ impl Rows {
     ) -> Result<Vec<StoredDefinition>, AwsError> {
         self.store
             .read(move |conn| {
-                let DefinitionPage { name, active, after, limit } = page;
+                let DefinitionPage { name, active, shown_since, after, limit } = page;
                 let (after_name, after_revision) = after.unwrap_or_default();
                 let (account, region) = (scope.account.as_str(), scope.region.as_str());
                 let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-                let values: [&dyn ToSql; 7] = [&account, &region, &name, &active, &after_name, &after_revision, &limit];
+                let values: [&dyn ToSql; 8] =
+                    [&account, &region, &name, &active, &after_name, &after_revision, &limit, &shown_since];
                 let mut statement = sql(conn.prepare_cached(
                     "SELECT active, body FROM batch_definitions
                      WHERE account = ?1 AND region = ?2 AND (?3 IS NULL OR name = ?3)
                        AND (?4 IS NULL OR active = ?4) AND (name, revision) > (?5, ?6)
+                       AND (active OR coalesce(inactive_since, ?8) >= ?8)
                      ORDER BY name, revision LIMIT ?7",
                 ))?;
                 let rows = collect(&mut statement, params_from_iter(values), columns)?;
@@ -92,40 +96,22 @@ impl Rows {
             .await
     }
 
-    /// Makes a revision inactive; `None` where there is no such revision.
-    pub(crate) async fn deregister(&self, scope: Scope, name: String, revision: i64) -> Result<Option<()>, AwsError> {
-        self.change_definition(scope, name, revision, |stored| {
-            stored.active = false;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Changes a revision in place; `None` where there is no such revision.
-    pub(crate) async fn change_definition(
+    /// Makes a revision inactive, for good; `None` where there is no such revision. A second time changes nothing.
+    pub(crate) async fn deregister(
         &self,
         scope: Scope,
         name: String,
         revision: i64,
-        change: impl FnOnce(&mut StoredDefinition) -> Result<(), AwsError> + Send + 'static,
+        now: Timestamp,
     ) -> Result<Option<()>, AwsError> {
         self.store
             .write(move |tx| {
-                let Some(mut stored) = find(tx, &scope, &name, Some(revision))? else { return Ok(None) };
-                change(&mut stored)?;
-                sql(tx.execute(
-                    "UPDATE batch_definitions SET active = ?5, body = ?6
+                let changed = sql(tx.execute(
+                    "UPDATE batch_definitions SET inactive_since = coalesce(inactive_since, ?5), active = 0
                      WHERE account = ?1 AND region = ?2 AND name = ?3 AND revision = ?4",
-                    params![
-                        scope.account.as_str(),
-                        scope.region.as_str(),
-                        name,
-                        revision,
-                        stored.active,
-                        text(&stored.definition)?
-                    ],
+                    params![scope.account.as_str(), scope.region.as_str(), name, revision, now.millis()],
                 ))?;
-                Ok(Some(()))
+                Ok((changed > 0).then_some(()))
             })
             .await
     }
@@ -138,7 +124,17 @@ impl Rows {
         revision: i64,
         change: impl FnOnce(&mut BTreeMap<String, String>) -> Result<(), AwsError> + Send + 'static,
     ) -> Result<Option<()>, AwsError> {
-        self.change_definition(scope, name, revision, |stored| change(stored.definition.tags.get_or_insert_default()))
+        self.store
+            .write(move |tx| {
+                let Some(mut stored) = find(tx, &scope, &name, Some(revision))? else { return Ok(None) };
+                change(stored.definition.tags.get_or_insert_default())?;
+                sql(tx.execute(
+                    "UPDATE batch_definitions SET body = ?5
+                     WHERE account = ?1 AND region = ?2 AND name = ?3 AND revision = ?4",
+                    params![scope.account.as_str(), scope.region.as_str(), name, revision, text(&stored.definition)?],
+                ))?;
+                Ok(Some(()))
+            })
             .await
     }
 }

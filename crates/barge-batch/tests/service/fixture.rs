@@ -1,8 +1,8 @@
 //! A Batch on a temporary store, and a runner whose attempts do what the test says.
 
 use async_trait::async_trait;
-use barge_batch::core::{AttemptId, JobId, Memory, Outcome};
-use barge_batch::runner::{AttemptRunner, AttemptSpec, CannotStart, Capacity, Gone, Happening, News};
+use barge_batch::core::{AttemptId, ContainerEnd, JobId, Memory, Outcome, TaskId};
+use barge_batch::runner::{CannotStart, Capacity, ContainerSpec, Gone, Happening, News, TaskRunner, TaskSpec};
 use barge_batch::{BatchService, Ports, Settings};
 use barge_core::ports::{CredentialIssuer, Credentials, Event, EventSink};
 use barge_core::{Ambient, Arn, AwsError, Context, Document, Scope, Timestamp};
@@ -10,15 +10,15 @@ use barge_store::Store;
 use barge_wire::Typed;
 use barge_wire::batch::{
     Batch, CreateComputeEnvironmentRequest, CreateJobQueueRequest, DescribeJobsRequest, JobDetail, JobStatus,
-    RegisterJobDefinitionRequest, SubmitJobRequest,
+    ListJobsRequest, RegisterJobDefinitionRequest, SubmitJobRequest,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-/// Keeps attempts until the test ends them; a stopped one ends by itself.
+/// Keeps tasks until the test ends them; a stopped one ends by itself.
 #[derive(Default)]
 pub(crate) struct FakeRunner {
     inner: Mutex<Inner>,
@@ -27,16 +27,23 @@ pub(crate) struct FakeRunner {
 #[derive(Default)]
 struct Inner {
     listeners: Vec<mpsc::UnboundedSender<News>>,
-    launched: Vec<AttemptSpec>,
-    known: HashMap<AttemptId, Vec<News>>,
+    launched: Vec<TaskSpec>,
+    known: HashMap<TaskId, Vec<News>>,
     refuse: Option<String>,
 }
 
 impl Inner {
-    fn tell(&mut self, attempt: AttemptId, what: Happening) {
-        let news = News { attempt, at: Timestamp::from_millis(1), what };
-        self.known.entry(attempt).or_default().push(news.clone());
+    fn tell(&mut self, task: TaskId, what: Happening) {
+        let news = News { task, at: Timestamp::from_millis(1), what };
+        self.known.entry(task).or_default().push(news.clone());
         self.listeners.retain(|listener| listener.send(news.clone()).is_ok());
+    }
+
+    fn tell_again(&mut self, task: TaskId) -> bool {
+        let Some(told) = self.known.get(&task) else { return false };
+        let again = told.last().cloned();
+        self.listeners.retain(|listener| again.iter().all(|news| listener.send(news.clone()).is_ok()));
+        true
     }
 }
 
@@ -52,15 +59,32 @@ impl FakeRunner {
     }
 
     pub(crate) fn start(&self, job: &str, number: u32) {
-        self.inner.lock().unwrap().tell(attempt(job, number), Happening::Started);
+        self.start_node(job, number, 0);
+    }
+
+    pub(crate) fn start_node(&self, job: &str, number: u32, node: u16) {
+        self.inner.lock().unwrap().tell(task(job, number, node), Happening::Started);
     }
 
     pub(crate) fn exit(&self, job: &str, number: u32, code: i32) {
-        let outcome = Outcome::Exited { code, memory: Memory::Within };
-        self.inner.lock().unwrap().tell(attempt(job, number), Happening::Ended(outcome));
+        self.exit_node(job, number, 0, code);
     }
 
-    pub(crate) fn launched(&self) -> Vec<AttemptSpec> {
+    pub(crate) fn exit_node(&self, job: &str, number: u32, node: u16, code: i32) {
+        let outcome = Outcome::exited(code);
+        self.inner.lock().unwrap().tell(task(job, number, node), Happening::Ended(outcome));
+    }
+
+    /// A task of several containers ends with the first of these.
+    pub(crate) fn exit_containers(&self, job: &str, number: u32, ends: &[(&str, i32)]) {
+        let end =
+            |(name, code): &(&str, i32)| ContainerEnd { name: (*name).into(), exit_code: Some(*code), reason: None };
+        let containers = ends.iter().map(end).collect();
+        let outcome = Outcome::Exited { code: ends[0].1, memory: Memory::Within, containers };
+        self.inner.lock().unwrap().tell(task(job, number, 0), Happening::Ended(outcome));
+    }
+
+    pub(crate) fn launched(&self) -> Vec<TaskSpec> {
         self.inner.lock().unwrap().launched.clone()
     }
 
@@ -68,47 +92,48 @@ impl FakeRunner {
         self.inner.lock().unwrap().known.len()
     }
 
-    /// The job's latest launch, once there is one.
-    pub(crate) async fn launch_of(&self, job: &str, number: u32) -> AttemptSpec {
-        until(async || self.launched().into_iter().rfind(|spec| spec.id == attempt(job, number))).await
+    /// The only container of the job's launch, once there is one.
+    pub(crate) async fn launch_of(&self, job: &str, number: u32) -> ContainerSpec {
+        self.launch_of_node(job, number, 0).await.containers.remove(0)
+    }
+
+    pub(crate) async fn launch_of_node(&self, job: &str, number: u32, node: u16) -> TaskSpec {
+        until(async || self.launched().into_iter().rfind(|spec| spec.id == task(job, number, node))).await
     }
 }
 
-pub(crate) fn attempt(job: &str, number: u32) -> AttemptId {
-    AttemptId { job: job.parse::<JobId>().unwrap(), number }
+pub(crate) fn task(job: &str, number: u32, node: u16) -> TaskId {
+    AttemptId { job: job.parse::<JobId>().unwrap(), number }.task(node)
 }
 
 #[async_trait]
-impl AttemptRunner for FakeRunner {
-    async fn launch(&self, spec: AttemptSpec) -> Result<(), CannotStart> {
+impl TaskRunner for FakeRunner {
+    async fn launch(&self, spec: TaskSpec) -> Result<(), CannotStart> {
         let mut inner = self.inner.lock().unwrap();
         if let Some(reason) = &inner.refuse {
             return Err(CannotStart(reason.clone()));
         }
-        if let Some(told) = inner.known.get(&spec.id) {
-            let again = told.last().cloned();
-            inner.listeners.retain(|listener| again.iter().all(|news| listener.send(news.clone()).is_ok()));
-            return Ok(());
+        if !inner.tell_again(spec.id) {
+            inner.known.insert(spec.id, Vec::new());
+            inner.launched.push(spec);
         }
-        inner.known.insert(spec.id, Vec::new());
-        inner.launched.push(spec);
         Ok(())
     }
 
-    async fn adopt(&self, attempt: AttemptId) -> Result<(), Gone> {
-        let mut inner = self.inner.lock().unwrap();
-        let again = inner.known.get(&attempt).ok_or(Gone)?.last().cloned();
-        inner.listeners.retain(|listener| again.iter().all(|news| listener.send(news.clone()).is_ok()));
-        Ok(())
+    async fn adopt(&self, task: TaskId, _spec: &TaskSpec) -> Result<(), Gone> {
+        if self.inner.lock().unwrap().tell_again(task) { Ok(()) } else { Err(Gone) }
     }
 
-    async fn stop(&self, attempt: AttemptId) {
-        let outcome = Outcome::Exited { code: 143, memory: Memory::Within };
-        self.inner.lock().unwrap().tell(attempt, Happening::Ended(outcome));
+    async fn stop(&self, task: TaskId) {
+        self.inner.lock().unwrap().tell(task, Happening::Ended(Outcome::exited(143)));
     }
 
-    async fn forget(&self, attempt: AttemptId) {
-        self.inner.lock().unwrap().known.remove(&attempt);
+    async fn forget(&self, task: TaskId) {
+        self.inner.lock().unwrap().known.remove(&task);
+    }
+
+    async fn sweep(&self, live: &HashSet<TaskId>) {
+        self.inner.lock().unwrap().known.retain(|task, _| live.contains(task));
     }
 
     fn capacity(&self) -> Capacity {
@@ -204,6 +229,13 @@ impl World {
         self.batch.describe_jobs(&self.cx, input).await.unwrap().jobs.unwrap().remove(0)
     }
 
+    /// The ids of listed jobs and whether there are more; `more` is the request's members.
+    pub(crate) async fn list(&self, more: &str) -> Result<(Vec<String>, Option<String>), AwsError> {
+        let request: ListJobsRequest = input(&format!("{{{more}}}"));
+        let response = self.batch.list_jobs(&self.cx, request).await?;
+        Ok((response.job_summary_list.into_iter().map(|job| job.job_id).collect(), response.next_token))
+    }
+
     /// The job once it has this state.
     pub(crate) async fn reaches(&self, id: &str, status: JobStatus) -> JobDetail {
         until(async || Some(self.describe(id).await).filter(|job| job.status == status)).await
@@ -264,4 +296,15 @@ pub(crate) fn definition(name: &str) -> RegisterJobDefinitionRequest {
 /// A submission of `d` to `q`; `more` is further members, each with a comma before it.
 pub(crate) fn job(more: &str) -> SubmitJobRequest {
     input(&format!(r#"{{"jobName": "j", "jobQueue": "q", "jobDefinition": "d"{more}}}"#))
+}
+
+/// An error's message; it must be a client's.
+pub(crate) fn message<T>(result: Result<T, AwsError>) -> String {
+    match result {
+        Ok(_) => "accepted".to_owned(),
+        Err(error) => {
+            assert_eq!((&*error.code, error.status), ("ClientException", 400), "{error}");
+            error.message
+        }
+    }
 }

@@ -12,7 +12,7 @@ async fn a_job_runs_and_tells_all() {
     let id = world.submit(r#", "parameters": {"what": "there"}, "tags": {"k": "v"}"#).await;
     let spec = world.runner.launch_of(&id, 1).await;
     assert_eq!(world.describe(&id).await.started_at, None);
-    assert_eq!((spec.image.as_str(), spec.memory_mib), ("loader:1", 512));
+    assert_eq!((spec.image.as_str(), spec.memory_mib), ("loader:1", Some(512)));
     assert_eq!(spec.command, ["echo", "hello there"]);
     assert_eq!((spec.log.group.as_str(), spec.log_group), ("/aws/batch/job", LogGroup::Create));
     world.runner.start(&id, 1);
@@ -89,7 +89,7 @@ async fn overrides_reach_the_container() {
         )
         .await;
     let spec = world.runner.launch_of(&id, 1).await;
-    assert_eq!((spec.command.as_slice(), spec.memory_mib), (["x".to_owned()].as_slice(), 2048));
+    assert_eq!((spec.command.as_slice(), spec.memory_mib), (["x".to_owned()].as_slice(), Some(2048)));
     assert!(spec.env.contains(&("A".to_owned(), "2".to_owned())));
     assert!(!spec.env.contains(&("A".to_owned(), "1".to_owned())));
 }
@@ -222,4 +222,41 @@ async fn many_submissions_at_once_are_all_kept() {
         let found = world.batch.describe_jobs(&world.cx, DescribeJobsRequest { jobs: chunk.to_vec() }).await.unwrap();
         assert_eq!(found.jobs.unwrap().len(), 100);
     }
+}
+
+#[tokio::test]
+async fn many_jobs_are_cancelled_or_terminated_at_once() {
+    let world = World::new().await;
+    let (batch, cx) = (&world.batch, &world.cx);
+    let (runs, nobody) = (world.submit("").await, "0b1f9c7a-0000-4bcd-8ef0-00000000002a");
+    world.runner.launch_of(&runs, 1).await;
+    let jobs = format!(r#"{{"jobs": ["{runs}", "{nobody}", "x"], "reason": "enough"}}"#);
+    let cancelled = batch.cancel_jobs(cx, input(&jobs)).await.unwrap();
+    assert_eq!(cancelled.successful, [runs.as_str(), nobody]);
+    assert_eq!((cancelled.errors[0].job.as_str(), cancelled.errors[0].code.as_str()), ("x", "ValidationException"));
+    assert_eq!(world.describe(&runs).await.status, JobStatus::Starting);
+    let terminated = batch.terminate_jobs(cx, input(&jobs)).await.unwrap();
+    assert_eq!((terminated.successful.len(), terminated.errors.len()), (2, 1));
+    world.reaches(&runs, JobStatus::Failed).await;
+    for wrong in [r#"{"jobs": [], "reason": "r"}"#.to_owned(), jobs.replace("enough", "")] {
+        assert!(batch.cancel_jobs(cx, input(&wrong)).await.unwrap_err().is("ClientException"));
+    }
+    let many = vec![format!("\"{runs}\""); 51].join(",");
+    let refused = batch.cancel_jobs(cx, input(&format!(r#"{{"jobs": [{many}], "reason": "r"}}"#))).await.unwrap_err();
+    assert_eq!(refused.message, "Between 1 and 50 jobs must be provided, not 51.");
+}
+
+#[tokio::test]
+async fn rules_decide_whether_a_job_is_tried_again() {
+    let world = World::new().await;
+    let rules = r#", "retryStrategy": {"attempts": 5, "evaluateOnExit": [
+        {"onExitCode": "3", "action": "RETRY"}, {"onExitCode": "*", "action": "EXIT"}]}"#;
+    let id = world.submit(rules).await;
+    world.runner.launch_of(&id, 1).await;
+    world.runner.exit(&id, 1, 3);
+    world.runner.launch_of(&id, 2).await;
+    world.runner.exit(&id, 2, 4);
+    let ended = world.reaches(&id, JobStatus::Failed).await;
+    assert_eq!(ended.attempts.unwrap().len(), 2);
+    assert_eq!(ended.retry_strategy.unwrap().evaluate_on_exit.unwrap().len(), 2);
 }

@@ -1,7 +1,12 @@
 //! Batch as its clients meet it, over a runner that runs what it is told to and a store on disk.
 
+mod arrays;
+mod consumables;
+mod definitions;
 mod fixture;
 mod jobs;
+mod nodes;
+mod queues;
 mod refusals;
 mod resources;
 mod restarts;

@@ -1,22 +1,12 @@
 //! What is refused, and in which words.
 
-use crate::fixture::{World, definition, fargate, input, job, queue};
-use barge_core::{AwsError, Document};
+use crate::fixture::{World, definition, fargate, input, job, message, queue};
+use barge_core::Document;
 use barge_wire::Value;
 use barge_wire::batch::{
     Batch, CEState, DeleteComputeEnvironmentRequest, DeleteJobQueueRequest, DeregisterJobDefinitionRequest,
     DescribeJobDefinitionsRequest, RegisterJobDefinitionRequest, UpdateComputeEnvironmentRequest,
 };
-
-fn message<T>(result: Result<T, AwsError>) -> String {
-    match result {
-        Ok(_) => "accepted".to_owned(),
-        Err(error) => {
-            assert_eq!((&*error.code, error.status), ("ClientException", 400), "{error}");
-            error.message
-        }
-    }
-}
 
 #[tokio::test]
 async fn submissions() {
@@ -30,10 +20,33 @@ async fn submissions() {
             r#", "jobName": "-x""#,
             "Error executing request, Exception : Job name should match valid pattern, RequestId: ",
         ),
-        (r#", "dependsOn": [{"jobId": "x"}]"#, "dependsOn is not available in Barge yet."),
-        (r#", "arrayProperties": {"size": 2}"#, "arrayProperties is not available in Barge yet."),
-        (r#", "nodeOverrides": {}"#, "nodeOverrides is not available in Barge yet."),
-        (r#", "shareIdentifier": "s""#, "shareIdentifier is not available in Barge yet."),
+        (r#", "dependsOn": [{"jobId": "x"}]"#, "Job x in dependsOn does not exist."),
+        (
+            r#", "dependsOn": [{"jobId": "0b1f9c7a-0000-4bcd-8ef0-00000000002a"}]"#,
+            "Job 0b1f9c7a-0000-4bcd-8ef0-00000000002a in dependsOn does not exist.",
+        ),
+        (r#", "dependsOn": [{"type": "SEQUENTIAL"}]"#, "Dependencies of type SEQUENTIAL are for array jobs."),
+        (r#", "arrayProperties": {"size": 1}"#, "arrayProperties.size must be between 2 and 10000, not 1."),
+        (r#", "arrayProperties": {"size": 10001}"#, "arrayProperties.size must be between 2 and 10000, not 10001."),
+        (
+            r#", "nodeOverrides": {"numNodes": 2}"#,
+            "nodeOverrides is not applicable to the job definition; use containerOverrides.",
+        ),
+        (
+            r#", "ecsPropertiesOverride": {"taskProperties": [{"containers": []}]}"#,
+            "ecsPropertiesOverride is not applicable to the job definition; use containerOverrides.",
+        ),
+        (r#", "eksPropertiesOverride": {}"#, "eksPropertiesOverride is not available in Barge yet."),
+        (
+            r#", "shareIdentifier": "s""#,
+            "shareIdentifier must not be provided: JobQueue q has no fair-share scheduling policy.",
+        ),
+        (r#", "shareIdentifier": "a/b""#, "shareIdentifier \"a/b\" is not valid."),
+        (r#", "schedulingPriorityOverride": 10000"#, "schedulingPriorityOverride must be between 0 and 9999."),
+        (
+            r#", "consumableResourcePropertiesOverride": {"consumableResourceList": [{"consumableResource": "l", "quantity": 1}]}"#,
+            "Consumable resource arn:aws:batch:us-east-1:000000000000:consumable-resource/l does not exist.",
+        ),
         (r#", "timeout": {"attemptDurationSeconds": 59}"#, "timeout.attemptDurationSeconds must be at least 60."),
         (r#", "retryStrategy": {"attempts": 11}"#, "retryStrategy.attempts must be between 1 and 10."),
         (
@@ -42,7 +55,7 @@ async fn submissions() {
         ),
         (
             r#", "containerOverrides": {"vcpus": 2}"#,
-            "vcpus and memory are not supported for jobs that run on Fargate; use resourceRequirements.",
+            "vcpus and memory are not supported for jobs that run on Fargate resources; use resourceRequirements.",
         ),
         (
             r#", "containerOverrides": {"environment": [{"name": "AWS_BATCH_X", "value": "1"}]}"#,
@@ -60,15 +73,47 @@ async fn submissions() {
 async fn definitions_refuse_by_name_what_is_not_honoured() {
     let world = World::empty().await;
     for (member, expected) in [
-        (r#""privileged": true"#, "containerProperties.privileged is not available in Barge yet."),
-        (r#""volumes": [{"name": "v"}]"#, "containerProperties.volumes is not available in Barge yet."),
         (
-            r#""secrets": [{"name": "a", "valueFrom": "b"}]"#,
-            "containerProperties.secrets is not available in Barge yet.",
+            r#""privileged": true"#,
+            "containerProperties.privileged is not supported for jobs that run on Fargate resources.",
         ),
         (
+            r#""volumes": [{"name": "v", "host": {"sourcePath": "/data"}}]"#,
+            "containerProperties.volumes.host.sourcePath is not supported for jobs that run on Fargate resources.",
+        ),
+        (r#""volumes": [{"name": "v"}]"#, "accepted"),
+        (
+            r#""volumes": [{"name": "v", "efsVolumeConfiguration": {"fileSystemId": "fs-1"}}]"#,
+            "containerProperties.volumes.efsVolumeConfiguration is not available in Barge yet.",
+        ),
+        (r#""mountPoints": [{"sourceVolume": "v", "containerPath": "/x"}]"#, "Unknown volume 'v'."),
+        (r#""secrets": [{"name": "a", "valueFrom": "b"}]"#, "accepted"),
+        (
             r#""linuxParameters": {"devices": [{"hostPath": "/dev/null"}]}"#,
-            "containerProperties.linuxParameters.devices is not available in Barge yet.",
+            "containerProperties.linuxParameters.devices is not supported for jobs that run on Fargate resources.",
+        ),
+        (
+            r#""linuxParameters": {"tmpfs": [{"containerPath": "/t", "size": 1}]}"#,
+            "containerProperties.linuxParameters.tmpfs is not supported for jobs that run on Fargate resources.",
+        ),
+        (r#""linuxParameters": {"initProcessEnabled": true}"#, "accepted"),
+        (
+            r#""ulimits": [{"name": "nofile", "softLimit": 1, "hardLimit": 1}]"#,
+            "containerProperties.ulimits is not supported for jobs that run on Fargate resources.",
+        ),
+        (r#""ephemeralStorage": {"sizeInGiB": 20}"#, "ephemeralStorage.sizeInGiB must be between 21 and 200, not 20."),
+        (r#""ephemeralStorage": {"sizeInGiB": 21}"#, "accepted"),
+        (
+            r#""instanceType": "c5.large""#,
+            "containerProperties.instanceType is not applicable to single-node container jobs.",
+        ),
+        (
+            r#""repositoryCredentials": {"credentialsParameter": "p"}"#,
+            "containerProperties.repositoryCredentials is not available in Barge yet.",
+        ),
+        (
+            r#""resourceRequirements": [{"type": "GPU", "value": "1"}]"#,
+            "GPU resource requirements are not available in Barge yet.",
         ),
         (
             r#""logConfiguration": {"logDriver": "splunk"}"#,
@@ -187,9 +232,16 @@ async fn environments_and_queues() {
 async fn tags_come_and_go_on_everything() {
     let world = World::new().await;
     let id = world.submit("").await;
-    for resource in
-        ["compute-environment/ce".to_owned(), "job-queue/q".into(), "job-definition/d:1".into(), format!("job/{id}")]
-    {
+    world.batch.create_scheduling_policy(&world.cx, input(r#"{"name": "p"}"#)).await.unwrap();
+    world.batch.create_consumable_resource(&world.cx, input(r#"{"consumableResourceName": "l"}"#)).await.unwrap();
+    for resource in [
+        "compute-environment/ce".to_owned(),
+        "job-queue/q".into(),
+        "job-definition/d:1".into(),
+        "scheduling-policy/p".into(),
+        "consumable-resource/l".into(),
+        format!("job/{id}"),
+    ] {
         let arn = format!("arn:aws:batch:us-east-1:000000000000:{resource}");
         let (batch, cx) = (&world.batch, &world.cx);
         batch
@@ -197,6 +249,11 @@ async fn tags_come_and_go_on_everything() {
             .await
             .unwrap();
         batch.untag_resource(cx, input(&format!(r#"{{"resourceArn": "{arn}", "tagKeys": ["a"]}}"#))).await.unwrap();
+        let reserved = input(&format!(r#"{{"resourceArn": "{arn}", "tags": {{"aws:a": "1"}}}}"#));
+        message(batch.tag_resource(cx, reserved).await);
+        let many: Vec<String> = (0..50).map(|n| format!(r#""k{n}": "v""#)).collect();
+        let many = input(&format!(r#"{{"resourceArn": "{arn}", "tags": {{{}}}}}"#, many.join(",")));
+        assert_eq!(message(batch.tag_resource(cx, many).await), "A resource can have at most 50 tags.");
         let list = input(&format!(r#"{{"resourceArn": "{arn}"}}"#));
         let tags = batch.list_tags_for_resource(cx, list).await.unwrap().tags.unwrap();
         assert_eq!(tags.into_iter().collect::<Vec<_>>(), [("b".to_owned(), "2".to_owned())], "{arn}");

@@ -120,3 +120,51 @@ async fn a_queue_and_an_environment_change_in_place() {
     let resources = all.compute_environments.unwrap().remove(0).compute_resources.unwrap();
     assert_eq!((resources.maxv_cpus, resources.subnets.unwrap()), (9, vec!["subnet-1".to_owned()]));
 }
+
+#[tokio::test]
+async fn policies_and_consumables_come_with_stacks() {
+    let world = World::empty().await;
+    let policy = create(
+        &world,
+        "AWS::Batch::SchedulingPolicy",
+        "t1",
+        r#"{"FairsharePolicy": {"ShareDecaySeconds": "60",
+        "ShareDistribution": [{"ShareIdentifier": "a", "WeightFactor": 0.5}]}}"#,
+    )
+    .await;
+    let licence = r#"{"ConsumableResourceName": "l", "TotalQuantity": "3", "ResourceType": "replenishable"}"#;
+    let licence = create(&world, "AWS::Batch::ConsumableResource", "t2", licence).await;
+    assert_eq!(licence.attributes["AvailableQuantity"], Document::from(3i64));
+    let environment = create(&world, "AWS::Batch::ComputeEnvironment", "t3", ENVIRONMENT).await;
+    let queue = format!(
+        r#"{{"Priority": 1, "SchedulingPolicyArn": "{}", "ComputeEnvironmentOrder": [{{"Order": 1, "ComputeEnvironment": "{}"}}],
+            "JobStateTimeLimitActions": [{{"Reason": "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY", "State": "RUNNABLE", "MaxTimeSeconds": "600", "Action": "CANCEL"}}]}}"#,
+        policy.physical_id, environment.physical_id
+    );
+    let queue = create(&world, "AWS::Batch::JobQueue", "t4", &queue).await;
+    let nodes = r#"{"Type": "multinode", "NodeProperties": {"NumNodes": 2, "MainNode": 0, "NodeRangeProperties":
+        [{"TargetNodes": "0:", "Container": {"Image": "i", "Vcpus": 1, "Memory": 128}}]}}"#;
+    create(&world, "AWS::Batch::JobDefinition", "t5", nodes).await;
+    let several = r#"{"Type": "container", "EcsProperties": {"TaskProperties": [{"Containers": [{"Name": "a", "Image": "i",
+        "ResourceRequirements": [{"Type": "VCPU", "Value": "1"}, {"Type": "MEMORY", "Value": "128"}]}]}]}}"#;
+    create(&world, "AWS::Batch::JobDefinition", "t6", several).await;
+
+    let change =
+        creation("t", r#"{"ConsumableResourceName": "l", "TotalQuantity": 5, "ResourceType": "REPLENISHABLE"}"#);
+    let consumables = provider(&world, "AWS::Batch::ConsumableResource");
+    let changed = consumables.update(&world.cx, &licence.physical_id, &Document::default(), &change).await.unwrap();
+    assert_eq!(changed.attributes["AvailableQuantity"], Document::from(5i64));
+    let policies = provider(&world, "AWS::Batch::SchedulingPolicy");
+    policies.update(&world.cx, &policy.physical_id, &Document::default(), &creation("t", "{}")).await.unwrap();
+
+    for (type_name, made) in [
+        ("AWS::Batch::JobQueue", &queue),
+        ("AWS::Batch::SchedulingPolicy", &policy),
+        ("AWS::Batch::ConsumableResource", &licence),
+        ("AWS::Batch::ComputeEnvironment", &environment),
+    ] {
+        let provider = provider(&world, type_name);
+        provider.delete(&world.cx, &made.physical_id, &Document::default()).await.unwrap();
+        assert_eq!(provider.read(&world.cx, &made.physical_id, &Document::default()).await.unwrap(), None);
+    }
+}

@@ -58,8 +58,11 @@ async fn names_revisions_and_queues_stay() {
     let world = World::new().await.restart().await;
     let id = world.submit("").await;
     let token = |world: &World, id: &str| {
-        let spec = world.runner.launched().into_iter().find(|spec| spec.id.job.to_string() == id)?;
-        Some((spec.id.to_string(), spec.env.into_iter().find(|(n, _)| n == "AWS_CONTAINER_AUTHORIZATION_TOKEN")?.1))
+        let mut spec = world.runner.launched().into_iter().find(|spec| spec.id.attempt.job.to_string() == id)?;
+        Some((
+            spec.id.to_string(),
+            spec.containers.remove(0).env.into_iter().find(|(n, _)| n == "AWS_CONTAINER_AUTHORIZATION_TOKEN")?.1,
+        ))
     };
     let (attempt, token) = until(async || token(&world, &id)).await;
     let world = world.restart().await;

@@ -3,8 +3,15 @@
 mod doctor;
 mod env;
 mod image;
+mod job_logs;
+mod jobs;
+mod queues;
 mod resources;
 mod serve;
+mod server;
+mod simulate;
+mod spot;
+mod table;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -29,6 +36,15 @@ enum Command {
     /// Make container images and push them to a registry
     #[command(subcommand)]
     Image(image::Image),
+    /// List jobs, or say why one waits, print its log, stop it
+    Jobs(jobs::Jobs),
+    /// List job queues and compute environments with what they hold
+    Queues(queues::Queues),
+    /// Take Spot capacity away, to see what becomes of the jobs on it
+    #[command(subcommand)]
+    Spot(spot::Spot),
+    /// Say how long a workload would take in given environments, and what it would cost
+    Simulate(simulate::Simulate),
     /// List the CloudFormation resource types, their properties and attributes
     Resources(resources::Resources),
 }
@@ -61,6 +77,10 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Env(env) => env.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Image(image) => image.run(),
+        Command::Jobs(jobs) => jobs.run(),
+        Command::Queues(queues) => queues.run(),
+        Command::Spot(spot) => spot.run(),
+        Command::Simulate(simulate) => simulate.run(),
         Command::Resources(resources) => resources.run(),
     }
 }

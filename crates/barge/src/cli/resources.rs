@@ -19,6 +19,8 @@ impl Resources {
             data_dir: scratch.path().to_owned(),
             endpoint: "http://127.0.0.1:4566".to_owned(),
             root_key: None,
+            event_log: None,
+            batch: barge_batch::Settings::default(),
         };
         tokio::runtime::Runtime::new()?.block_on(async {
             let cloud = Cloud::open(settings).await?;

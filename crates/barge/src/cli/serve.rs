@@ -5,7 +5,9 @@ use crate::cloud::{Cloud, Settings};
 use crate::data_dir::DataDir;
 use anyhow::Context as _;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -18,22 +20,71 @@ pub(crate) struct Serve {
     listen: SocketAddr,
     #[command(flatten)]
     data_dir: DataDirArgument,
+    /// Append what services tell of, e.g. jobs' states, to this file, one event a line
+    #[arg(long, value_name = "FILE")]
+    event_log: Option<PathBuf>,
+    #[command(flatten)]
+    batch: Batch,
+}
+
+/// What the operator decides about jobs.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Jobs")]
+struct Batch {
+    /// vCPUs to promise for each one that the machine has; memory is never promised twice
+    #[arg(long, value_name = "FACTOR", default_value_t = 4.0, value_parser = at_least_zero)]
+    vcpu_overcommit: f64,
+    /// How long an idle instance of an EC2 or SPOT compute environment stays
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    idle_instances: u64,
+    /// How many times an hour each Spot instance, or attempt on FARGATE_SPOT, is interrupted on average
+    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = at_least_zero)]
+    spot_interruptions: f64,
+    /// JSON file of secrets that jobs may have, by name or ARN
+    #[arg(long, value_name = "FILE")]
+    secrets: Option<PathBuf>,
+    /// Folder of this machine that jobs may mount, with all below it; may be given again
+    #[arg(long = "allow-host-path", value_name = "FOLDER")]
+    host_paths: Vec<PathBuf>,
+}
+
+impl From<Batch> for barge_batch::Settings {
+    fn from(batch: Batch) -> Self {
+        let Batch { vcpu_overcommit, idle_instances, spot_interruptions, secrets, host_paths } = batch;
+        Self {
+            vcpu_overcommit,
+            idle_time: Duration::from_secs(idle_instances),
+            spot_interruptions_per_hour: spot_interruptions,
+            operator: barge_batch::Operator { secrets, host_paths },
+        }
+    }
+}
+
+fn at_least_zero(text: &str) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    (number >= 0.0 && number.is_finite()).then_some(number).ok_or_else(|| "must be zero or more".to_owned())
 }
 
 impl Serve {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let filter = EnvFilter::try_from_env("BARGE_LOG").unwrap_or_else(|_| EnvFilter::new("info,s3s=off"));
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-        let data_dir = DataDir::claim(&self.data_dir.path())?;
+        let Self { listen, data_dir, event_log, batch } = self;
+        let data_dir = DataDir::claim(&data_dir.path())?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let result = runtime.block_on(serve(self.listen, &data_dir));
+        let result = runtime.block_on(serve(listen, event_log, batch.into(), &data_dir));
         // Blocking work that nobody waits for any more must not hold the process.
-        runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+        runtime.shutdown_timeout(Duration::from_secs(1));
         result.map(|()| ExitCode::SUCCESS)
     }
 }
 
-async fn serve(listen: SocketAddr, data_dir: &DataDir) -> anyhow::Result<()> {
+async fn serve(
+    listen: SocketAddr,
+    event_log: Option<PathBuf>,
+    batch: barge_batch::Settings,
+    data_dir: &DataDir,
+) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let listener = TcpListener::bind(listen)
@@ -44,6 +95,8 @@ async fn serve(listen: SocketAddr, data_dir: &DataDir) -> anyhow::Result<()> {
         data_dir: data_dir.path().to_owned(),
         endpoint: endpoint.clone(),
         root_key: key_from_environment(),
+        event_log,
+        batch,
     })
     .await?;
     data_dir.publish_endpoint(&endpoint)?;
