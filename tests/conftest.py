@@ -216,9 +216,12 @@ class BatchBench:
         self.server, self.image, self.name = server, image, name
         self.batch = server.client("batch")
         self.environment = f"{name}-ce"
+        self.platform = "FARGATE" if kind.startswith("FARGATE") else "EC2"
+        resources = {"type": kind, "maxvCpus": vcpus, "subnets": ["subnet-1"], "securityGroupIds": ["sg-1"]}
+        if self.platform == "EC2":
+            resources |= {"minvCpus": 0, "instanceTypes": ["optimal"], "instanceRole": "ecsInstanceRole"}
         self.batch.create_compute_environment(
-            computeEnvironmentName=self.environment, type="MANAGED", state="ENABLED",
-            computeResources={"type": kind, "maxvCpus": vcpus, "subnets": ["subnet-1"], "securityGroupIds": ["sg-1"]},
+            computeEnvironmentName=self.environment, type="MANAGED", state="ENABLED", computeResources=resources,
         )
         self.queue = self.add_queue(f"{name}-q", 1)
 
@@ -233,7 +236,7 @@ class BatchBench:
         definition = name or f"{self.name}-{uuid.uuid4().hex[:8]}"
         top = {k: properties.pop(k) for k in ("retryStrategy", "timeout", "parameters", "tags") if k in properties}
         self.batch.register_job_definition(
-            jobDefinitionName=definition, type="container", platformCapabilities=["FARGATE"],
+            jobDefinitionName=definition, type="container", platformCapabilities=[self.platform],
             containerProperties={
                 "image": self.image, "command": command,
                 "executionRoleArn": f"arn:aws:iam::{ACCOUNT}:role/execution",

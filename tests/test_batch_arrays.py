@@ -134,7 +134,7 @@ class TestDependencies:
 class TestRetries:
     def test_the_first_rule_that_matches_decides(self, bench):
         definition = bench.define(["sh", "-c", "exit $AWS_BATCH_JOB_ATTEMPT"])
-        rules = [{"onExitCode": "1", "action": "RETRY"}, {"onExitCode": "*", "action": "EXIT"}]
+        rules = [{"onExitCode": "1", "action": "retry"}, {"onExitCode": "*", "action": "EXIT"}]
         job = bench.ended(bench.submit(definition, retryStrategy={"attempts": 5, "evaluateOnExit": rules}))
         assert [attempt["container"]["exitCode"] for attempt in job["attempts"]] == [1, 2]
 

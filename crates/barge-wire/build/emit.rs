@@ -61,6 +61,9 @@ fn required(shape: &Value) -> BTreeSet<&str> {
 /// Members that a model requires of an answer and AWS leaves out all the same, where there is nothing to tell.
 const LEFT_OUT: &[(&str, &str)] = &[("JobDetail", "startedAt")];
 
+/// Enumerations that AWS documents as taken in any case: their texts are read without regard to it, and not checked before.
+const ANY_CASE: &[&str] = &["RetryAction"];
+
 /// The Rust declaration of a structure or enumeration; nothing for what Rust has itself.
 fn declaration(model: &Model, name: &str) -> String {
     let shape = model.shape(name);
@@ -109,7 +112,13 @@ fn table(model: &Model, name: &str) -> String {
             bound(shape, "min", "0"),
             bound(shape, "max", "u64::MAX"),
             shape["pattern"].as_str(),
-            shape["enum"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>(),
+            shape["enum"]
+                .as_array()
+                .filter(|_| !ANY_CASE.contains(&name))
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect::<Vec<_>>(),
         ),
         "integer" => format!(
             "Kind::Integer {{ min: {}, max: {} }}",

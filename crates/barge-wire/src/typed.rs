@@ -265,7 +265,9 @@ macro_rules! enumeration {
         impl $crate::typed::Value for $name {
             fn from_document(document: ::barge_core::Document) -> ::std::result::Result<Self, ::barge_core::AwsError> {
                 let text = <::std::string::String as $crate::typed::Value>::from_document(document)?;
-                Self::parse(&text).ok_or_else(|| {
+                // In any case: where AWS minds it, the request was checked against the model before.
+                let found = Self::ALL.iter().copied().find(|value| value.as_str().eq_ignore_ascii_case(&text));
+                found.ok_or_else(|| {
                     ::barge_core::AwsError::validation(format!("{text} is not a value of {}", stringify!($name)))
                 })
             }

@@ -19,23 +19,31 @@ use barge_wire::batch::error::client_exception;
 use barge_wire::batch::{
     Batch, CancelJobRequest, CancelJobResponse, CancelJobsRequest, CancelJobsResponse, CreateComputeEnvironmentRequest,
     CreateComputeEnvironmentResponse, CreateConsumableResourceRequest, CreateConsumableResourceResponse,
-    CreateJobQueueRequest, CreateJobQueueResponse, CreateSchedulingPolicyRequest, CreateSchedulingPolicyResponse,
-    DeleteComputeEnvironmentRequest, DeleteComputeEnvironmentResponse, DeleteConsumableResourceRequest,
-    DeleteConsumableResourceResponse, DeleteJobQueueRequest, DeleteJobQueueResponse, DeleteSchedulingPolicyRequest,
-    DeleteSchedulingPolicyResponse, DeregisterJobDefinitionRequest, DeregisterJobDefinitionResponse,
-    DescribeComputeEnvironmentsRequest, DescribeComputeEnvironmentsResponse, DescribeConsumableResourceRequest,
-    DescribeConsumableResourceResponse, DescribeJobDefinitionsRequest, DescribeJobDefinitionsResponse,
-    DescribeJobQueuesRequest, DescribeJobQueuesResponse, DescribeJobsRequest, DescribeJobsResponse,
-    DescribeSchedulingPoliciesRequest, DescribeSchedulingPoliciesResponse, GetJobQueueSnapshotRequest,
-    GetJobQueueSnapshotResponse, ListConsumableResourcesRequest, ListConsumableResourcesResponse,
-    ListJobsByConsumableResourceRequest, ListJobsByConsumableResourceResponse, ListJobsRequest, ListJobsResponse,
-    ListSchedulingPoliciesRequest, ListSchedulingPoliciesResponse, ListTagsForResourceRequest,
-    ListTagsForResourceResponse, RegisterJobDefinitionRequest, RegisterJobDefinitionResponse, SubmitJobRequest,
-    SubmitJobResponse, TagResourceRequest, TagResourceResponse, TerminateJobRequest, TerminateJobResponse,
-    TerminateJobsRequest, TerminateJobsResponse, UntagResourceRequest, UntagResourceResponse,
+    CreateJobQueueRequest, CreateJobQueueResponse, CreateQuotaShareRequest, CreateQuotaShareResponse,
+    CreateSchedulingPolicyRequest, CreateSchedulingPolicyResponse, CreateServiceEnvironmentRequest,
+    CreateServiceEnvironmentResponse, DeleteComputeEnvironmentRequest, DeleteComputeEnvironmentResponse,
+    DeleteConsumableResourceRequest, DeleteConsumableResourceResponse, DeleteJobQueueRequest, DeleteJobQueueResponse,
+    DeleteQuotaShareRequest, DeleteQuotaShareResponse, DeleteSchedulingPolicyRequest, DeleteSchedulingPolicyResponse,
+    DeleteServiceEnvironmentRequest, DeleteServiceEnvironmentResponse, DeregisterJobDefinitionRequest,
+    DeregisterJobDefinitionResponse, DescribeComputeEnvironmentsRequest, DescribeComputeEnvironmentsResponse,
+    DescribeConsumableResourceRequest, DescribeConsumableResourceResponse, DescribeJobDefinitionsRequest,
+    DescribeJobDefinitionsResponse, DescribeJobQueuesRequest, DescribeJobQueuesResponse, DescribeJobsRequest,
+    DescribeJobsResponse, DescribeQuotaShareRequest, DescribeQuotaShareResponse, DescribeSchedulingPoliciesRequest,
+    DescribeSchedulingPoliciesResponse, DescribeServiceEnvironmentsRequest, DescribeServiceEnvironmentsResponse,
+    DescribeServiceJobRequest, DescribeServiceJobResponse, GetJobQueueSnapshotRequest, GetJobQueueSnapshotResponse,
+    ListConsumableResourcesRequest, ListConsumableResourcesResponse, ListJobsByConsumableResourceRequest,
+    ListJobsByConsumableResourceResponse, ListJobsRequest, ListJobsResponse, ListQuotaSharesRequest,
+    ListQuotaSharesResponse, ListSchedulingPoliciesRequest, ListSchedulingPoliciesResponse, ListServiceJobsRequest,
+    ListServiceJobsResponse, ListTagsForResourceRequest, ListTagsForResourceResponse, RegisterJobDefinitionRequest,
+    RegisterJobDefinitionResponse, SubmitJobRequest, SubmitJobResponse, SubmitServiceJobRequest,
+    SubmitServiceJobResponse, TagResourceRequest, TagResourceResponse, TerminateJobRequest, TerminateJobResponse,
+    TerminateJobsRequest, TerminateJobsResponse, TerminateServiceJobRequest, TerminateServiceJobResponse,
+    TerminateServiceJobsRequest, TerminateServiceJobsResponse, UntagResourceRequest, UntagResourceResponse,
     UpdateComputeEnvironmentRequest, UpdateComputeEnvironmentResponse, UpdateConsumableResourceRequest,
-    UpdateConsumableResourceResponse, UpdateJobQueueRequest, UpdateJobQueueResponse, UpdateSchedulingPolicyRequest,
-    UpdateSchedulingPolicyResponse,
+    UpdateConsumableResourceResponse, UpdateJobQueueRequest, UpdateJobQueueResponse, UpdateQuotaShareRequest,
+    UpdateQuotaShareResponse, UpdateSchedulingPolicyRequest, UpdateSchedulingPolicyResponse,
+    UpdateServiceEnvironmentRequest, UpdateServiceEnvironmentResponse, UpdateServiceJobRequest,
+    UpdateServiceJobResponse,
 };
 use jobs::How;
 
@@ -82,6 +90,18 @@ fn nothing() -> Alteration {
         AwsError::internal(refusal)
     }
     Alteration { events: Vec::new(), refused, writes: Vec::new() }
+}
+
+/// Operations of service jobs, which run on SageMaker, and of quota shares, which are theirs.
+macro_rules! of_sagemaker {
+    ($($operation:ident: $input:ident => $output:ident;)*) => {
+        $(async fn $operation(&self, _: &Context, _: $input) -> Result<$output, AwsError> {
+            let shape = stringify!($input);
+            let name = shape.strip_suffix("Request").unwrap_or(shape);
+            let reason = "service jobs, their environments and quota shares need SageMaker, which Barge does not have";
+            Err(AwsError::new("NotImplemented", 501, format!("Barge does not implement {name} of AWS Batch: {reason}.")))
+        })*
+    };
 }
 
 impl Batch for BatchService {
@@ -330,5 +350,23 @@ impl Batch for BatchService {
         input: ListJobsByConsumableResourceRequest,
     ) -> Result<ListJobsByConsumableResourceResponse, AwsError> {
         self.jobs_by_consumable(cx, input).await
+    }
+
+    of_sagemaker! {
+        create_quota_share: CreateQuotaShareRequest => CreateQuotaShareResponse;
+        create_service_environment: CreateServiceEnvironmentRequest => CreateServiceEnvironmentResponse;
+        delete_quota_share: DeleteQuotaShareRequest => DeleteQuotaShareResponse;
+        delete_service_environment: DeleteServiceEnvironmentRequest => DeleteServiceEnvironmentResponse;
+        describe_quota_share: DescribeQuotaShareRequest => DescribeQuotaShareResponse;
+        describe_service_environments: DescribeServiceEnvironmentsRequest => DescribeServiceEnvironmentsResponse;
+        describe_service_job: DescribeServiceJobRequest => DescribeServiceJobResponse;
+        list_quota_shares: ListQuotaSharesRequest => ListQuotaSharesResponse;
+        list_service_jobs: ListServiceJobsRequest => ListServiceJobsResponse;
+        submit_service_job: SubmitServiceJobRequest => SubmitServiceJobResponse;
+        terminate_service_job: TerminateServiceJobRequest => TerminateServiceJobResponse;
+        terminate_service_jobs: TerminateServiceJobsRequest => TerminateServiceJobsResponse;
+        update_quota_share: UpdateQuotaShareRequest => UpdateQuotaShareResponse;
+        update_service_environment: UpdateServiceEnvironmentRequest => UpdateServiceEnvironmentResponse;
+        update_service_job: UpdateServiceJobRequest => UpdateServiceJobResponse;
     }
 }

@@ -119,8 +119,10 @@ impl State {
     /// What is in a waiting job's way; `None` where it does not wait.
     pub fn causes(&self, id: JobId) -> Option<Vec<Cause>> {
         let (job, status) = self.waiting(id)?;
+        // An array is PENDING also while its children wait for room.
+        let in_line = id == job.id && job.array.as_ref().is_some_and(|array| !array.runnable.is_empty());
         Some(match status {
-            Status::Submitted | Status::Pending => self.open_dependencies(job, id),
+            Status::Submitted | Status::Pending if !in_line => self.open_dependencies(job, id),
             _ => self.obstacles(&self.queues[&job.terms.queue], job),
         })
     }

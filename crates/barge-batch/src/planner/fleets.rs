@@ -36,6 +36,10 @@ impl Fleets {
     pub(super) fn observe(&mut self, id: &EnvironmentId, fleet: &Fleet, now: Timestamp) -> Vec<InstanceId> {
         let open = self.open.entry(id.clone()).or_default();
         let mut fresh = Vec::new();
+        // Most often an instance has only become idle.
+        if open.keys().eq(fleet.instances.keys()) {
+            return fresh;
+        }
         for (id, instance) in &fleet.instances {
             if !open.contains_key(id) {
                 let kind = &instance.kind;
@@ -48,7 +52,9 @@ impl Fleets {
         if open.len() > fleet.instances.len() {
             let gone: Vec<Open> =
                 open.extract_if(.., |id, _| !fleet.instances.contains_key(id)).map(|(_, gone)| gone).collect();
-            gone.into_iter().for_each(|gone| self.close(gone, now));
+            for gone in gone {
+                self.close(gone, now);
+            }
         }
         fresh
     }
@@ -66,7 +72,9 @@ impl Fleets {
     /// `held` are thousandths of a vCPU, and MiB, that tasks on instances held, each times milliseconds.
     pub(super) fn finish(mut self, now: Timestamp, held: (u128, u128)) -> (Instances, u64) {
         let left: Vec<Open> = self.open.drain().flat_map(|(_, open)| open.into_values()).collect();
-        left.into_iter().for_each(|open| self.close(open, now));
+        for open in left {
+            self.close(open, now);
+        }
         let instances = Instances {
             launched: self.launched,
             hours: ratio(self.millis, HOUR_MILLIS).unwrap_or(0.0),

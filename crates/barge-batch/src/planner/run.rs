@@ -194,12 +194,11 @@ impl<'a> World<'a> {
         self.next += 1;
         let Some(spec) = self.spec(id, row) else { return self.refuse(id, row) };
         self.live.insert(id, number);
-        match apply(&mut self.state, self.now, Event::Submit(spec)) {
-            Ok(effects) => self.carry_out(effects),
-            Err(_) => {
-                self.live.remove(&id);
-                self.refuse(id, row);
-            }
+        if let Ok(effects) = apply(&mut self.state, self.now, Event::Submit(spec)) {
+            self.carry_out(effects);
+        } else {
+            self.live.remove(&id);
+            self.refuse(id, row);
         }
     }
 
@@ -236,8 +235,9 @@ impl<'a> World<'a> {
                 Effect::Stop(task) => self.agenda.stop(task, self.now),
                 Effect::SetTimer(at) => self.timer = at,
                 Effect::SaveFleet(id, fleet) => {
-                    let fresh = self.fleets.observe(&id, &fleet, self.now);
-                    fresh.into_iter().for_each(|instance| self.expect_interruption(&id, instance));
+                    for instance in self.fleets.observe(&id, &fleet, self.now) {
+                        self.expect_interruption(&id, instance);
+                    }
                 }
                 Effect::Save(_)
                 | Effect::SaveShare(..)
@@ -313,7 +313,7 @@ impl<'a> World<'a> {
         match self.kind(&live.environment) {
             Some(EnvironmentKind::Fargate) => self.fargate_micros += role.rates.cost(held).fargate.unwrap_or(0),
             Some(EnvironmentKind::FargateSpot) => {
-                self.fargate_micros += role.rates.cost(held).fargate_spot.unwrap_or(0)
+                self.fargate_micros += role.rates.cost(held).fargate_spot.unwrap_or(0);
             }
             Some(EnvironmentKind::Ec2 | EnvironmentKind::Spot) => {
                 let needs = job.terms.shape.tasks[usize::from(task.node)];

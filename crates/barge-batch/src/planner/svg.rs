@@ -135,7 +135,11 @@ fn draw(svg: &mut String, panel: &Panel<'_>, times: &[f64], last: f64, top: f64)
     let step = time_step(last / TICKS);
     let mut at = 0.0;
     while at <= last {
-        let anchor = if at == 0.0 { "start" } else { "middle" };
+        let anchor = match at / last {
+            0.0 => "start",
+            part if part > 0.97 => "end",
+            _ => "middle",
+        };
         let (x, y, text) = (x(at / last), ground + 18.0, time(at));
         let _ = writeln!(svg, "<text class=\"tick\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>");
         at += step;

@@ -103,6 +103,10 @@ fn why_names_what_is_short() {
     assert_eq!(sim.state().why(behind).unwrap().ahead, 1);
     let after = sim.submit("q", job().after(crate::core::Dependency::Whole(waits)));
     assert_eq!(sim.state().why(after).unwrap().causes, [Cause::Dependency(waits)]);
+    let array = sim.submit("q", job().vcpus(2).array(5));
+    let causes = sim.state().causes(array).unwrap();
+    assert!(causes.contains(&short(Resource::MachineVcpu, 2000, 0, 2000)), "{causes:?}");
+    assert_eq!(sim.state().causes(array.child(3)).unwrap(), causes);
     sim.settle();
     assert_eq!(sim.state().why(waits), None);
 }

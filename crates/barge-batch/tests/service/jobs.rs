@@ -250,7 +250,7 @@ async fn many_jobs_are_cancelled_or_terminated_at_once() {
 async fn rules_decide_whether_a_job_is_tried_again() {
     let world = World::new().await;
     let rules = r#", "retryStrategy": {"attempts": 5, "evaluateOnExit": [
-        {"onExitCode": "3", "action": "RETRY"}, {"onExitCode": "*", "action": "EXIT"}]}"#;
+        {"onExitCode": "3", "action": "Retry"}, {"onExitCode": "*", "action": "EXIT"}]}"#;
     let id = world.submit(rules).await;
     world.runner.launch_of(&id, 1).await;
     world.runner.exit(&id, 1, 3);

@@ -125,16 +125,15 @@ fn list_text(answer: &JobsAnswer, now: Timestamp) -> String {
     text
 }
 
-/// What a job waits for; of an array, how its children stand; else why it is in its state.
+/// Of an array, how its children stand; what the job waits for; where neither is to be said, why it is in its state.
 fn remark(job: &JobLine) -> String {
     let children = job.children.iter().map(|(status, count)| format!("{count} {}", status.to_lowercase()));
     let children: Vec<String> = children.collect();
-    if !children.is_empty() {
-        return children.join(", ");
-    }
-    match (job.waits_for.as_slice(), &job.reason) {
-        ([], reason) => reason.clone().unwrap_or_default(),
-        (causes, _) => causes.join("; "),
+    match (children.join(", "), job.waits_for.join("; ")) {
+        (children, causes) if children.is_empty() && causes.is_empty() => job.reason.clone().unwrap_or_default(),
+        (children, causes) if children.is_empty() => causes,
+        (children, causes) if causes.is_empty() => children,
+        (children, causes) => format!("{children}: {causes}"),
     }
 }
 
@@ -266,6 +265,8 @@ mod tests {
         let children = [("RUNNING".to_owned(), 2), ("SUCCEEDED".to_owned(), 3)].into();
         let array = JobLine { children, reason: Some("other".into()), ..line("PENDING") };
         assert_eq!(remark(&array), "2 running, 3 succeeded");
+        let waiting = JobLine { waits_for: vec!["needs 1 vCPUs".into()], ..array };
+        assert_eq!(remark(&waiting), "2 running, 3 succeeded: needs 1 vCPUs");
         assert_eq!(list_text(&JobsAnswer::default(), Timestamp::default()), "No jobs.");
     }
 }

@@ -68,7 +68,9 @@ fn at_least_zero(text: &str) -> Result<f64, String> {
 impl Serve {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let filter = EnvFilter::try_from_env("BARGE_LOG").unwrap_or_else(|_| EnvFilter::new("info,s3s=off"));
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        // Where the log can't be written, e.g. on a full disk, saying so on the same stream would panic.
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        log.log_internal_errors(false).init();
         let Self { listen, data_dir, event_log, batch } = self;
         let data_dir = DataDir::claim(&data_dir.path())?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -23,7 +23,7 @@ pub(crate) struct Simulate {
     #[command(flatten)]
     environments: Environments,
     /// Value of a template's parameter, where it is not the default
-    #[arg(long, value_name = "NAME=VALUE", requires = "template")]
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with = "environments")]
     parameter: Vec<Pair>,
     /// The jobs: CSV with a header, or a JSON object a line
     #[arg(long, value_name = "FILE")]

@@ -13,6 +13,7 @@ use barge_wire::batch::{
     JobQueueDetail, JobStatus, KeyValuesPair, ListJobsByConsumableResourceRequest,
     ListJobsByConsumableResourceResponse, ListJobsByConsumableResourceSummary,
 };
+use std::collections::BTreeSet;
 
 /// Jobs in a page, at most and unless asked otherwise.
 const PAGE: usize = 100;
@@ -63,42 +64,59 @@ impl BatchService {
         if !self.dispatcher.look(move |state, _| state.consumable(&known).is_some()).await? {
             return Err(definition::no_consumable(&consumable_resource));
         }
-        let (mut queue, mut before) = next_token.as_deref().map(read_token).transpose()?.unwrap_or_default();
+        let from = next_token.as_deref().map(read_token).transpose()?;
+        let mut jobs = self.jobs_needing(cx, &id, &wanted, from, limit + 1).await?;
+        let more = jobs.len() > limit;
+        jobs.truncate(limit);
+        let next = jobs.last().filter(|_| more).map(|last| token(&last.detail.job_queue, last.job.seq));
+        let jobs = jobs.into_iter().filter_map(|stored| summary(stored, &id)).collect();
+        Ok(ListJobsByConsumableResourceResponse { jobs, next_token: next })
+    }
+
+    /// At most `most` jobs that need a resource, after the one in this queue with this number.
+    async fn jobs_needing(
+        &self,
+        cx: &Context,
+        id: &ConsumableId,
+        wanted: &Wanted,
+        from: Option<(String, u64)>,
+        most: usize,
+    ) -> Result<Vec<StoredJob>, AwsError> {
         let rows = self.rows.resources::<JobQueueDetail>(cx.scope.clone()).await?;
-        let names = rows.into_iter().map(|row| row.detail.job_queue_arn).filter(|arn| *arn >= queue);
+        let queues: BTreeSet<String> = rows.into_iter().map(|row| row.detail.job_queue_arn).collect();
+        let (first, mut before) = from.map_or((String::new(), None), |(queue, seq)| (queue, Some(seq)));
         let mut jobs = Vec::new();
-        let mut rest = names.collect::<std::collections::BTreeSet<_>>().into_iter().peekable();
-        while let Some(arn) = rest.peek().filter(|_| jobs.len() < limit).cloned() {
-            if arn != queue {
-                (queue, before) = (arn.clone(), None);
+        for queue in queues.range(first.clone()..) {
+            if *queue != first {
+                before = None;
             }
-            let filter = JobFilter::Consumable(id.to_string());
-            let page = self.rows.list_jobs(QueueId::new(arn), filter, before, limit - jobs.len()).await?;
-            jobs.extend(page.jobs.into_iter().filter(|stored| wanted.fits(stored)).filter_map(|job| summary(job, &id)));
-            before = page.next;
-            if before.is_none() {
-                rest.next();
+            loop {
+                let filter = JobFilter::Consumable(id.to_string());
+                let room = most - jobs.len();
+                let page = self.rows.list_jobs(QueueId::new(queue.as_str()), filter, before, room).await?;
+                jobs.extend(page.jobs.into_iter().filter(|stored| wanted.fits(stored)));
+                before = page.next;
+                if jobs.len() >= most {
+                    return Ok(jobs);
+                }
+                if before.is_none() {
+                    break;
+                }
             }
         }
-        let next = rest.next().map(|next| if next == queue { token(&queue, before) } else { token(&next, None) });
-        Ok(ListJobsByConsumableResourceResponse { jobs, next_token: next })
+        Ok(jobs)
     }
 }
 
-fn token(queue: &str, before: Option<u64>) -> String {
-    paging::token(&format!("{} {queue}", before.map(|seq| seq.to_string()).unwrap_or_default()))
+fn token(queue: &str, seq: u64) -> String {
+    paging::token(&format!("{seq} {queue}"))
 }
 
-/// The queue, and the job before which its next page begins.
-fn read_token(token: &str) -> Result<(String, Option<u64>), AwsError> {
-    let wrong = || client_exception("Invalid nextToken");
+/// The queue and the number of the job after which the page begins.
+fn read_token(token: &str) -> Result<(String, u64), AwsError> {
     let text = paging::read_token(token)?;
-    let (before, queue) = text.split_once(' ').ok_or_else(wrong)?;
-    let before = match before {
-        "" => None,
-        seq => Some(seq.parse().map_err(|_| wrong())?),
-    };
-    Ok((queue.to_owned(), before))
+    let parts = text.split_once(' ').and_then(|(seq, queue)| Some((queue.to_owned(), seq.parse().ok()?)));
+    parts.ok_or_else(|| client_exception("Invalid nextToken"))
 }
 
 fn summary(stored: StoredJob, id: &ConsumableId) -> Option<ListJobsByConsumableResourceSummary> {

@@ -2,30 +2,16 @@
 
 use crate::api::foreign;
 use crate::core::{Needs, Platform};
+use crate::prices::fargate_size;
 use barge_core::AwsError;
 use barge_wire::batch::error::client_exception;
 use barge_wire::batch::{NetworkConfiguration, RuntimePlatform};
-/// vCPU in thousandths; least and most MiB, and the step between.
-const SIZES: &[(u32, u32, u32, u32)] = &[
-    (250, 512, 512, 512),
-    (250, 1024, 2048, 1024),
-    (500, 1024, 4096, 1024),
-    (1000, 2048, 8192, 1024),
-    (2000, 4096, 16_384, 1024),
-    (4000, 8192, 30_720, 1024),
-    (8000, 16_384, 61_440, 4096),
-    (16_000, 32_768, 122_880, 8192),
-];
-
 /// Refuses what Fargate does not have.
 pub(super) fn check_sizes(needs: Needs) -> Result<(), AwsError> {
-    let Needs { vcpu_milli, memory_mib } = needs;
-    let has = |(vcpu, least, most, step): &(u32, u32, u32, u32)| {
-        *vcpu == vcpu_milli && (*least..=*most).contains(&memory_mib) && (memory_mib - least).is_multiple_of(*step)
-    };
-    if SIZES.iter().any(has) {
+    if fargate_size(needs) == Some(needs) {
         return Ok(());
     }
+    let Needs { vcpu_milli, memory_mib } = needs;
     let vcpu = f64::from(vcpu_milli) / 1000.0;
     Err(client_exception(format!("Fargate resource requirements ({vcpu:.2} vCPU, {memory_mib} MiB) not valid.")))
 }

@@ -60,19 +60,20 @@ impl BatchService {
         };
         let mut before = input.next_token.as_deref().map(read_token).transpose()?;
         let mut jobs: Vec<StoredJob> = Vec::new();
-        loop {
-            let room = limit - jobs.len();
+        // One more than the page has tells whether there is another.
+        while jobs.len() <= limit {
+            let room = limit + 1 - jobs.len();
             let page = self.rows.list_jobs(QueueId::new(arn.as_str()), filter.clone(), before, room).await?;
             jobs.extend(page.jobs.into_iter().filter(|stored| status.is_none_or(|status| stored.job.status == status)));
             before = page.next;
-            if before.is_none() || jobs.len() >= limit {
+            if before.is_none() {
                 break;
             }
         }
-        Ok(ListJobsResponse {
-            job_summary_list: self.summaries(jobs).await?,
-            next_token: before.map(|seq| paging::token(&seq.to_string())),
-        })
+        let more = jobs.len() > limit;
+        jobs.truncate(limit);
+        let next = jobs.last().filter(|_| more).map(|last| paging::token(&last.job.seq.to_string()));
+        Ok(ListJobsResponse { job_summary_list: self.summaries(jobs).await?, next_token: next })
     }
 
     /// Jobs as lists show them, with the summaries of arrays that have not ended.
