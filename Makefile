@@ -51,6 +51,13 @@ unit: ## Unit and integration tests in Rust
 e2e: build example $(venv)/installed check-clients ## End-to-end tests with boto3, the aws CLI and skopeo
 	$(python) -m pytest tests -q -rf $(PYTEST)
 
+.PHONY: soak
+soak: ## Random histories of Batch, a million events each, until one breaks or you stop it; SOAK_SEED begins with one
+	for ((seed = $${SOAK_SEED:-$$RANDOM$$RANDOM};; seed++)); do \
+	  echo "seed $$seed"; \
+	  SOAK_SEED=$$seed SOAK_EVENTS=$${SOAK_EVENTS:-1000000} cargo test --release --quiet -p barge-batch --lib whatever_happens; \
+	done
+
 .PHONY: bench
 bench: release example $(venv)/installed ## Measure what we say of speed; prints tables
 	benches/all.sh $(abspath $(python))

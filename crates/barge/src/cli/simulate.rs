@@ -171,7 +171,7 @@ impl Simulate {
 
     fn setup_of_template(&self, file: &Path) -> anyhow::Result<Setup> {
         let given = self.parameter.iter().map(|Pair(name, value)| (name.clone(), value.clone())).collect();
-        let declared = declared(&read(file)?, given).with_context(|| name(file))?;
+        let declared = declared(&read(file)?, &given).with_context(|| name(file))?;
         Ok(planner::from_template(&name(file), &declared)?)
     }
 }
@@ -184,14 +184,14 @@ fn read(file: &Path) -> anyhow::Result<String> {
     let bytes = std::fs::read(file).with_context(|| format!("can't read {}", file.display()))?;
     Ok(String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = before.split(|byte| *byte == b'\n').count();
         Problem::at(&name(file), u32::try_from(line).unwrap_or(u32::MAX), 1, "this line is not UTF-8")
     })?)
 }
 
 /// The resources of a template, with what is known of them before the stack exists. A resource stands for itself by its
 /// logical id.
-fn declared(text: &str, given: BTreeMap<String, String>) -> anyhow::Result<Vec<Declared>> {
+fn declared(text: &str, given: &BTreeMap<String, String>) -> anyhow::Result<Vec<Declared>> {
     let template = Template::parse(text)?;
     let parameters = parameters(&template, given)?;
     let resources = made(&template);
@@ -234,10 +234,10 @@ fn is_batch(type_name: &str) -> bool {
 }
 
 /// The parameters that have a value; a plan needs only those that its resources depend on.
-fn parameters(template: &Template, given: BTreeMap<String, String>) -> anyhow::Result<BTreeMap<String, Document>> {
+fn parameters(template: &Template, given: &BTreeMap<String, String>) -> anyhow::Result<BTreeMap<String, Document>> {
     let mut declared = template.parameters.clone();
     declared.retain(|name, parameter| parameter.default.is_some() || given.contains_key(name));
-    let bound = bind(&declared, &given)?;
+    let bound = bind(&declared, given)?;
     Ok(bound.into_iter().map(|(name, bound)| (name, bound.value)).collect())
 }
 
@@ -331,7 +331,7 @@ Resources:
 
     fn setup(given: &[(&str, &str)]) -> anyhow::Result<Setup> {
         let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Ok(planner::from_template("t.yaml", &declared(TEMPLATE, given)?)?)
+        Ok(planner::from_template("t.yaml", &declared(TEMPLATE, &given)?)?)
     }
 
     #[test]
