@@ -58,6 +58,10 @@ soak: ## Random histories of Batch, a million events each, until one breaks or y
 	  SOAK_SEED=$$seed SOAK_EVENTS=$${SOAK_EVENTS:-1000000} cargo test --release --quiet -p barge-batch --lib whatever_happens; \
 	done
 
+.PHONY: test-slow
+test-slow: build $(venv)/installed ## Other people's templates, fetched with pip; the table is target/fixtures/fixtures.md
+	$(python) tests/fixtures_table.py target/fixtures
+
 .PHONY: bench
 bench: release example $(venv)/installed ## Measure what we say of speed; prints tables
 	benches/all.sh $(abspath $(python))

@@ -4,6 +4,6 @@
 set -eu
 cd "$(dirname "$0")"
 python=${1:-../.venv/bin/python}
-for name in startup attempt array pipeline loader submit moto waiting simulate; do
+for name in startup attempt arrays pipeline loader submit moto waiting simulate stacks; do
     "$python" "$name.py"
 done

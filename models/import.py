@@ -21,7 +21,16 @@ SERVICES = {
     "iam": "2010-05-08",
     "lambda": "2015-03-31",
     "logs": "2014-03-28",
+    "ssm": "2014-11-06",
     "sts": "2011-06-15",
+}
+# What the services answer beside what their models say: the stack's own states are among its events.
+MORE_VALUES = {
+    ("cloudformation", "ResourceStatus"): [
+        "REVIEW_IN_PROGRESS",
+        "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+        "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+    ],
 }
 PROSE = {"documentation", "documentationUrl", "examples", "deprecatedMessage"}
 
@@ -45,6 +54,9 @@ def main():
     for name, version in SERVICES.items():
         with gzip.open(data / name / version / "service-2.json.gz") as packed:
             model = without_prose(json.load(packed))
+        for (service, shape), values in MORE_VALUES.items():
+            if service == name:
+                model["shapes"][shape]["enum"] += [v for v in values if v not in model["shapes"][shape]["enum"]]
         (here / f"{name}.json").write_text(json.dumps(model, separators=(",", ":")) + "\n")
         print(f"{name}: {len(model['operations'])} operations, {len(model['shapes'])} shapes")
     (here / "VERSION").write_text(f"botocore {botocore.__version__}\n")

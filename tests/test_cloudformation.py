@@ -385,7 +385,7 @@ WRONG = {
     ),
     "unknown-condition": ("Resources: {Group: {Type: AWS::Logs::LogGroup, Condition: Nowhere}}", ["Nowhere"]),
     "unknown-dependency": ("Resources: {Group: {Type: AWS::Logs::LogGroup, DependsOn: Nobody}}", ["Nobody"]),
-    "unsupported": ("Transform: AWS::Serverless-2016-10-31\nResources: {Group: {Type: AWS::Logs::LogGroup}}", ["Transform"]),
+    "unsupported": ("Transform: AWS::CodeStar\nResources: {Group: {Type: AWS::Logs::LogGroup}}", ["transform AWS::CodeStar"]),
 }
 
 

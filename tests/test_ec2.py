@@ -209,3 +209,47 @@ def test_the_cli_shows_it(server, vpc):
                "--protocol", "tcp", "--port", "22", "--cidr", "10.0.0.0/8")
     rules = json.loads(server.cli("ec2", "describe-security-groups", "--group-ids", made["GroupId"]).stdout)
     assert rules["SecurityGroups"][0]["IpPermissions"][0]["FromPort"] == 22
+
+
+def test_network_acls_have_entries_and_subnets(ec2, vpc):
+    sub = subnet(ec2, vpc)
+    acl = ec2.create_network_acl(VpcId=vpc)["NetworkAcl"]
+    assert (acl["IsDefault"], [e["RuleNumber"] for e in acl["Entries"]]) == (False, [32767, 32767])
+    entry = dict(NetworkAclId=acl["NetworkAclId"], RuleNumber=100, Egress=False)
+    tcp = dict(Protocol="tcp", RuleAction="allow", CidrBlock="0.0.0.0/0", PortRange={"From": 80, "To": 80})
+    ec2.create_network_acl_entry(**entry, **tcp)
+    refused("NetworkAclEntryAlreadyExists", ec2.create_network_acl_entry, **entry, **tcp)
+    refused("MissingParameter", ec2.create_network_acl_entry, **{**entry, "RuleNumber": 101}, Protocol="6", RuleAction="allow", CidrBlock="0.0.0.0/0")
+    ec2.replace_network_acl_entry(**entry, **{**tcp, "RuleAction": "deny"})
+    described = lambda **how: ec2.describe_network_acls(**how)["NetworkAcls"]
+    shown = described(NetworkAclIds=[acl["NetworkAclId"]])[0]["Entries"]
+    assert [(e["Protocol"], e["RuleAction"]) for e in shown if e["RuleNumber"] == 100] == [("6", "deny")]
+    default = described(Filters=[{"Name": "vpc-id", "Values": [vpc]}, {"Name": "default", "Values": ["true"]}])[0]
+    association = next(a for a in default["Associations"] if a["SubnetId"] == sub)["NetworkAclAssociationId"]
+    ec2.replace_network_acl_association(AssociationId=association, NetworkAclId=acl["NetworkAclId"])
+    moved = described(Filters=[{"Name": "association.subnet-id", "Values": [sub]}])
+    assert [a["NetworkAclId"] for a in moved] == [acl["NetworkAclId"]]
+    refused("DependencyViolation", ec2.delete_network_acl, NetworkAclId=acl["NetworkAclId"])
+    refused("InvalidParameterValue", ec2.delete_network_acl, NetworkAclId=default["NetworkAclId"])
+    back = moved[0]["Associations"][0]["NetworkAclAssociationId"]
+    ec2.replace_network_acl_association(AssociationId=back, NetworkAclId=default["NetworkAclId"])
+    ec2.delete_network_acl_entry(**entry)
+    ec2.delete_network_acl(NetworkAclId=acl["NetworkAclId"])
+    ec2.delete_subnet(SubnetId=sub)
+    ec2.delete_vpc(VpcId=vpc)
+
+
+def test_launch_templates_have_versions(ec2, name):
+    made = ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData={"InstanceType": "m5.large", "UserData": "eA=="})["LaunchTemplate"]
+    refused("InvalidLaunchTemplateName.AlreadyExistsException", ec2.create_launch_template, LaunchTemplateName=name, LaunchTemplateData={"KeyName": "k"})
+    version = ec2.create_launch_template_version(LaunchTemplateName=name, SourceVersion="1", LaunchTemplateData={"InstanceType": "c5.large"})["LaunchTemplateVersion"]
+    assert (version["VersionNumber"], version["LaunchTemplateData"]["UserData"]) == (2, "eA==")
+    ec2.modify_launch_template(LaunchTemplateId=made["LaunchTemplateId"], DefaultVersion="2")
+    shown = ec2.describe_launch_templates(LaunchTemplateNames=[name])["LaunchTemplates"][0]
+    assert (shown["DefaultVersionNumber"], shown["LatestVersionNumber"]) == (2, 2)
+    listed = ec2.describe_launch_template_versions(LaunchTemplateName=name)["LaunchTemplateVersions"]
+    assert [v["VersionNumber"] for v in listed] == [2, 1]
+    answer = ec2.delete_launch_template_versions(LaunchTemplateName=name, Versions=["1", "2"])
+    assert [v["VersionNumber"] for v in answer["SuccessfullyDeletedLaunchTemplateVersions"]] == [1]
+    ec2.delete_launch_template(LaunchTemplateName=name)
+    refused("InvalidLaunchTemplateId.NotFound", ec2.describe_launch_templates, LaunchTemplateIds=[made["LaunchTemplateId"]])

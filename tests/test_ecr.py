@@ -216,3 +216,15 @@ def test_images_are_there_after_a_kill(own_server, busybox_layout):
     own_server.start()
     tags = own_server.client("ecr").list_images(repositoryName="kept")["imageIds"]
     assert [image["imageTag"] for image in tags] == ["latest"]
+
+
+def test_lifecycle_policies_are_kept_and_checked(ecr, repository):
+    text = json.dumps({"rules": [{"rulePriority": 1, "selection": {"tagStatus": "any", "countType": "imageCountMoreThan",
+                                  "countNumber": 3}, "action": {"type": "expire"}}]})
+    refused("LifecyclePolicyNotFoundException", ecr.get_lifecycle_policy, repositoryName=repository)
+    ecr.put_lifecycle_policy(repositoryName=repository, lifecyclePolicyText=text)
+    assert ecr.get_lifecycle_policy(repositoryName=repository)["lifecyclePolicyText"] == text
+    bad = text.replace("imageCountMoreThan", "sinceImagePulled")
+    refused("InvalidParameterException", ecr.put_lifecycle_policy, repositoryName=repository, lifecyclePolicyText=bad)
+    assert ecr.delete_lifecycle_policy(repositoryName=repository)["lifecyclePolicyText"] == text
+    refused("LifecyclePolicyNotFoundException", ecr.delete_lifecycle_policy, repositoryName=repository)

@@ -213,6 +213,31 @@ def test_keys_and_roles_survive_a_restart(own_server):
 
 
 def test_what_is_not_there_says_so(iam):
-    message = refused("NotImplemented", iam.create_group, GroupName="g")["Error"]["Message"]
-    assert "CreateGroup" in message
+    message = refused("NotImplemented", iam.create_login_profile, UserName="u", Password="p")["Error"]["Message"]
+    assert "CreateLoginProfile" in message
     assert ACCESS_KEY not in message
+
+
+def test_groups_hold_users_and_policies(iam, name):
+    group = iam.create_group(GroupName=name, Path="/team/")["Group"]
+    assert group["Arn"] == f"arn:aws:iam::{ACCOUNT}:group/team/{name}"
+    refused("EntityAlreadyExists", iam.create_group, GroupName=name)
+    iam.create_user(UserName=name)
+    iam.add_user_to_group(GroupName=name, UserName=name)
+    assert [u["UserName"] for u in iam.get_group(GroupName=name)["Users"]] == [name]
+    assert [g["GroupName"] for g in iam.list_groups_for_user(UserName=name)["Groups"]] == [name]
+    document = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+    iam.put_group_policy(GroupName=name, PolicyName="p", PolicyDocument=document)
+    assert iam.list_group_policies(GroupName=name)["PolicyNames"] == ["p"]
+    iam.attach_group_policy(GroupName=name, PolicyArn=READ_ONLY)
+    used = iam.list_entities_for_policy(PolicyArn=READ_ONLY, EntityFilter="Group")["PolicyGroups"]
+    assert name in [g["GroupName"] for g in used]
+    refused("DeleteConflict", iam.delete_group, GroupName=name)
+    refused("DeleteConflict", iam.delete_user, UserName=name)
+    iam.remove_user_from_group(GroupName=name, UserName=name)
+    iam.delete_group_policy(GroupName=name, PolicyName="p")
+    iam.detach_group_policy(GroupName=name, PolicyArn=READ_ONLY)
+    iam.update_group(GroupName=name, NewGroupName=f"{name}-new")
+    iam.delete_group(GroupName=f"{name}-new")
+    refused("NoSuchEntity", iam.get_group, GroupName=f"{name}-new")
+    iam.delete_user(UserName=name)

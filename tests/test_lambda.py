@@ -358,7 +358,6 @@ def test_everything_survives_a_restart(own_server, name):
         ({"Code": {"ZipFile": b"not a zip file"}}, "InvalidParameterValueException"),
         ({"Code": {"ZipFile": zipped("x", "../../escape.py")}}, "InvalidParameterValueException"),
         ({"Runtime": "java21"}, "InvalidParameterValueException"),
-        ({"Publish": True}, "InvalidParameterValueException"),
         ({"Layers": [f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:l:1"]}, "InvalidParameterValueException"),
         ({"Environment": {"Variables": {"AWS_REGION": "x"}}}, "InvalidParameterValueException"),
         ({"MemorySize": 10241}, "ValidationException"),
@@ -384,9 +383,9 @@ def test_bad_invocations_are_refused(functions):
     with pytest.raises(client.exceptions.RequestTooLargeException):
         client.invoke(FunctionName=function, Payload=b'"' + b"x" * 1_048_576 + b'"', InvocationType="Event")
     with pytest.raises(ClientError) as refused:
-        client.publish_version(FunctionName=function)
+        client.create_function_url_config(FunctionName=function, AuthType="NONE")
     assert refused.value.response["Error"]["Code"] == "NotImplemented"
-    assert "PublishVersion" in refused.value.response["Error"]["Message"]
+    assert "CreateFunctionUrlConfig" in refused.value.response["Error"]["Message"]
 
 
 def test_functions_are_listed_in_pages(functions):
@@ -394,3 +393,61 @@ def test_functions_are_listed_in_pages(functions):
     pages = functions.client.get_paginator("list_functions").paginate(PaginationConfig={"PageSize": 2})
     listed = [function["FunctionName"] for page in pages for function in page["Functions"]]
     assert [function for function in listed if function in made] == made
+
+
+def test_versions_and_aliases(functions):
+    client = functions.client
+    function = functions.create("def handler(e, c): return ['one', c.function_version]", Publish=True)
+    client.update_function_code(FunctionName=function, ZipFile=zipped("def handler(e, c): return ['two', c.function_version]"))
+    assert client.publish_version(FunctionName=function, Description="second")["Version"] == "2"
+    assert client.publish_version(FunctionName=function)["Version"] == "2"
+    alias = client.create_alias(FunctionName=function, Name="live", FunctionVersion="1")
+    assert functions.invoke(f"{function}:live")[1] == ["one", "1"]
+    assert functions.invoke(function, Qualifier="2")[1] == ["two", "2"]
+    client.update_alias(FunctionName=function, Name="live", FunctionVersion="2", RevisionId=alias["RevisionId"])
+    answer, payload = functions.invoke(alias["AliasArn"])
+    assert (answer["ExecutedVersion"], payload) == ("2", ["two", "2"])
+    assert [v["Version"] for v in client.list_versions_by_function(FunctionName=function)["Versions"]] == ["$LATEST", "1", "2"]
+    assert [a["Name"] for a in client.list_aliases(FunctionName=function)["Aliases"]] == ["live"]
+    assert client.get_function(FunctionName=function, Qualifier="live")["Configuration"]["Description"] == "second"
+    client.add_permission(FunctionName=function, Qualifier="live", StatementId="s", Action="lambda:InvokeFunction", Principal="s3.amazonaws.com")
+    policy = json.loads(client.get_policy(FunctionName=function, Qualifier="live")["Policy"])
+    assert policy["Statement"][0]["Resource"] == alias["AliasArn"]
+    with pytest.raises(client.exceptions.ResourceConflictException):
+        client.delete_function(FunctionName=function, Qualifier="2")
+    with pytest.raises(client.exceptions.InvalidParameterValueException):
+        client.update_function_configuration(FunctionName=f"{function}:live", Timeout=5)
+    client.put_function_event_invoke_config(FunctionName=function, Qualifier="live", MaximumRetryAttempts=0)
+    found = client.list_function_event_invoke_configs(FunctionName=function)["FunctionEventInvokeConfigs"]
+    assert [c["MaximumRetryAttempts"] for c in found] == [0]
+    client.delete_alias(FunctionName=function, Name="live")
+    client.delete_function(FunctionName=function, Qualifier="2")
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        functions.invoke(f"{function}:2")
+
+
+def test_layers_are_under_opt(functions):
+    client, layer = functions.client, f"{functions.name}-layer"
+    publish = lambda path, text: client.publish_layer_version(
+        LayerName=layer, Content={"ZipFile": zipped(text, path)}, CompatibleRuntimes=["python3.12"])
+    first = publish("python/shared.py", "word = 'first'")
+    second = publish("data/note.txt", "hello")
+    assert (first["Version"], second["Version"]) == (1, 2)
+    function = functions.create(
+        "import shared\ndef handler(e, c): return [shared.word, open('/opt/data/note.txt').read()]",
+        Layers=[first["LayerVersionArn"], second["LayerVersionArn"]],
+    )
+    assert functions.invoke(function)[1] == ["first", "hello"]
+    third = publish("python/shared.py", "word = 'third'")
+    client.update_function_configuration(FunctionName=function, Layers=[first["LayerVersionArn"], second["LayerVersionArn"], third["LayerVersionArn"]])
+    assert functions.invoke(function)[1] == ["third", "hello"]
+    shown = client.get_function_configuration(FunctionName=function)["Layers"]
+    assert [l["Arn"] for l in shown] == [first["LayerVersionArn"], second["LayerVersionArn"], third["LayerVersionArn"]]
+    client.delete_layer_version(LayerName=layer, VersionNumber=1)
+    assert [v["Version"] for v in client.list_layer_versions(LayerName=layer)["LayerVersions"]] == [3, 2]
+    found = client.list_layers(CompatibleRuntime="python3.12")["Layers"]
+    assert client.get_layer_version_by_arn(Arn=third["LayerVersionArn"])["Version"] == 3
+    assert third["LayerVersionArn"] in [l["LatestMatchingVersion"]["LayerVersionArn"] for l in found]
+    with urllib.request.urlopen(client.get_layer_version(LayerName=layer, VersionNumber=2)["Content"]["Location"]) as zip_file:
+        assert zipfile.ZipFile(io.BytesIO(zip_file.read())).namelist() == ["data/note.txt"]
+    assert functions.invoke(function)[1] == ["third", "hello"]

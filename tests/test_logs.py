@@ -174,3 +174,17 @@ def test_lines_are_there_after_a_kill(own_server):
     own_server.kill()
     own_server.start()
     assert found(own_server.client("logs"), "g") == ["kept"]
+
+
+def test_metric_filters_are_kept_with_their_group(logs, group):
+    metric = {"metricName": "errors", "metricNamespace": "app", "metricValue": "1", "defaultValue": 0.0}
+    logs.put_metric_filter(logGroupName=group, filterName="f", filterPattern="ERROR", metricTransformations=[metric])
+    found = logs.describe_metric_filters(logGroupName=group)["metricFilters"]
+    assert [(f["filterName"], f["metricTransformations"]) for f in found] == [("f", [metric])]
+    assert logs.describe_metric_filters(metricName="errors", metricNamespace="app", logGroupName=group)["metricFilters"]
+    assert not logs.describe_metric_filters(metricName="other", metricNamespace="app", logGroupName=group)["metricFilters"]
+    assert logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"][0]["metricFilterCount"] == 1
+    refused("InvalidParameterException", logs.put_metric_filter, logGroupName=group, filterName="g",
+            filterPattern="[a, b", metricTransformations=[metric])
+    logs.delete_metric_filter(logGroupName=group, filterName="f")
+    refused("ResourceNotFoundException", logs.delete_metric_filter, logGroupName=group, filterName="f")

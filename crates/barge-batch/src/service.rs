@@ -1,7 +1,7 @@
 //! The service: what it stands on, and what other services and the gateway ask of it besides AWS's operations.
 
 use crate::board::Meter;
-use crate::core::{Machine, TaskId};
+use crate::core::{Job, Machine, TaskId};
 use crate::dispatcher::{self, Audience, Dispatcher, Handle, Launchpad, Operator, Pilots, task_role};
 use crate::runner::{Capacity, TaskRunner};
 use crate::spot;
@@ -122,7 +122,7 @@ impl BatchService {
 
     /// Answers a container that asks for its job role's credentials: `task` from the path
     /// `/_barge/credentials/TASK`, `authorization` the header's value. `AccessDeniedException` (403) where the token is
-    /// wrong, the attempt is not live, or its job has no role.
+    /// wrong, the attempt is not live, or its job has no role; on EC2 a job without one has that of its instance.
     pub async fn container_credentials(
         &self,
         task: &str,
@@ -136,16 +136,33 @@ impl BatchService {
         }
         let stored = self.rows.job(id.attempt.job).await?.ok_or_else(denied)?;
         let live = stored.job.live_tasks().any(|(live, ..)| live == id);
-        let role = task_role(&stored.detail, id).filter(|_| live).ok_or_else(denied)?.to_owned();
-        let arn: Arn = role.parse().map_err(AwsError::internal)?;
+        if !live {
+            return Err(denied());
+        }
+        let arn: Arn = match task_role(&stored.detail, id) {
+            Some(role) => role.parse().map_err(AwsError::internal)?,
+            None => self.instance_role(&stored.job).await?.ok_or_else(denied)?,
+        };
         let issued = self.credentials.issue(&arn, &session_name(id), CREDENTIALS_LIFETIME).await?;
         Ok(ContainerCredentials {
-            role_arn: role,
+            role_arn: arn.to_string(),
             access_key_id: issued.access_key_id,
             secret_access_key: issued.secret_access_key,
             token: issued.session_token,
             expiration: issued.expiration.iso8601(),
         })
+    }
+
+    /// The role of the instance that a job's attempt runs on (Batch User Guide, "Amazon ECS instance role").
+    async fn instance_role(&self, job: &Job) -> Result<Option<Arn>, AwsError> {
+        let Some(environment) = job.live.as_ref().map(|live| live.environment.clone()) else { return Ok(None) };
+        let found = self.dispatcher.look(move |_, directory| {
+            let row = directory.environment(&environment)?;
+            let profile = row.detail.compute_resources.as_ref()?.instance_role.clone()?;
+            Some((row.scope.clone(), profile))
+        });
+        let Some((scope, profile)) = found.await? else { return Ok(None) };
+        self.credentials.instance_role(&scope, &profile).await
     }
 }
 

@@ -31,6 +31,8 @@ struct Inner {
     exists: BTreeMap<String, (String, Document)>,
     failing: BTreeSet<String>,
     stuck: BTreeSet<String>,
+    /// Physical ids of what the last change of failed.
+    half_changed: BTreeSet<String>,
     log: Vec<String>,
     principals: BTreeSet<String>,
 }
@@ -79,7 +81,31 @@ impl World {
         self.inner().exists.keys().cloned().collect()
     }
 
-    /// What was done, e.g. `+Queue`, `-Queue`.
+    /// The `Value` of what exists, by physical id.
+    pub(crate) fn values(&self) -> BTreeMap<String, String> {
+        let value = |(_, properties): &(String, Document)| properties.get("Value").and_then(Document::scalar_text);
+        self.inner().exists.iter().map(|(id, made)| (id.clone(), value(made).unwrap_or_default())).collect()
+    }
+
+    /// Somebody removes a resource, or gives it another `Value`, behind the stack's back.
+    pub(crate) fn meddle(&self, physical_id: &str, value: Option<&str>) {
+        let mut inner = self.inner();
+        match value {
+            None => drop(inner.exists.remove(physical_id)),
+            Some(value) => {
+                if let Some((_, Document::Map(properties))) = inner.exists.get_mut(physical_id) {
+                    properties.insert("Value".to_owned(), value.into());
+                }
+            }
+        }
+    }
+
+    /// The creation and changes of this logical id no longer fail.
+    pub(crate) fn heal(&self, logical_id: &str) {
+        self.inner().failing.remove(logical_id);
+    }
+
+    /// What was done, e.g. `+Queue`, `~Queue`, `-Queue`.
     pub(crate) fn log(&self) -> Vec<String> {
         self.inner().log.clone()
     }
@@ -145,8 +171,31 @@ impl ResourceProvider for Fake {
         Ok(Resource { physical_id, attributes: attributes.map(|(name, value)| (name.to_owned(), value)).into() })
     }
 
-    async fn update(&self, _: &Context, _: &str, _: &Properties, _: &Creation) -> Result<Resource, AwsError> {
-        Err(AwsError::not_implemented("Fake", "update"))
+    async fn update(
+        &self,
+        _: &Context,
+        physical_id: &str,
+        old: &Properties,
+        new: &Creation,
+    ) -> Result<Resource, AwsError> {
+        self.world.pass(&new.logical_id).await;
+        let mut inner = self.world.inner();
+        let value = new.properties.get("Value").cloned().unwrap_or_else(|| "none".into());
+        if inner.failing.contains(&new.logical_id) || value.as_str() == Some("bad") {
+            inner.half_changed.insert(physical_id.to_owned());
+            return Err(AwsError::new("ThingLimitExceeded", 400, "No more things"));
+        }
+        let half_changed = inner.half_changed.remove(physical_id);
+        let Some((_, properties)) = inner.exists.get_mut(physical_id) else {
+            return Err(AwsError::new("ThingNotFound", 404, format!("{physical_id} does not exist")));
+        };
+        // A change made twice, after a crash, finds what it made.
+        assert!(half_changed || properties == old || *properties == new.properties, "{properties:?} is not {old:?}");
+        *properties = new.properties.clone();
+        inner.log.push(format!("~{}", new.logical_id));
+        let attributes = [("Arn", format!("arn:thing/{physical_id}").into()), ("Value", value)];
+        let attributes = attributes.map(|(name, value)| (name.to_owned(), value)).into();
+        Ok(Resource { physical_id: physical_id.to_owned(), attributes })
     }
 
     async fn delete(&self, _: &Context, physical_id: &str, _: &Properties) -> Result<(), AwsError> {
@@ -164,7 +213,10 @@ impl ResourceProvider for Fake {
     }
 
     async fn read(&self, _: &Context, physical_id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
-        let there = self.world.inner().exists.contains_key(physical_id);
-        Ok(there.then(|| Resource { physical_id: physical_id.to_owned(), attributes: BTreeMap::new() }))
+        let values = self.world.values();
+        let attributes = |value: &String| BTreeMap::from([("Value".to_owned(), value.as_str().into())]);
+        Ok(values
+            .get(physical_id)
+            .map(|value| Resource { physical_id: physical_id.to_owned(), attributes: attributes(value) }))
     }
 }

@@ -10,8 +10,9 @@ mod fake;
 mod reference;
 mod registry;
 pub mod template;
+mod types;
 
-pub use api::CloudFormation;
+pub use api::{CloudFormation, Ports};
 pub use engine::Engine;
 pub use reference::reference;
 pub use registry::Registry;

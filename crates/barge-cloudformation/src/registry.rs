@@ -18,14 +18,29 @@ impl Registry {
         Self { providers: Arc::new(by_name) }
     }
 
-    /// The provider of a type.
+    /// These types and those of `providers`; of two with one type name the later counts.
+    #[must_use]
+    pub fn with(self, providers: Vec<Arc<dyn ResourceProvider>>) -> Self {
+        let mut by_name = Arc::unwrap_or_clone(self.providers);
+        by_name.extend(providers.into_iter().map(|provider| (provider.schema().type_name, provider)));
+        Self { providers: Arc::new(by_name) }
+    }
+
+    /// The provider of a type. Every type that begins with `Custom::` is a custom resource.
     pub fn provider(&self, type_name: &str) -> Option<&Arc<dyn ResourceProvider>> {
-        self.providers.get(type_name)
+        let custom = type_name.starts_with("Custom::");
+        self.providers.get(if custom { "AWS::CloudFormation::CustomResource" } else { type_name })
     }
 
     /// Every type's schema, in the order of their names.
     pub fn schemas(&self) -> impl Iterator<Item = &ResourceSchema> {
         self.providers.values().map(|provider| provider.schema())
+    }
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.providers.keys()).finish()
     }
 }
 

@@ -71,7 +71,7 @@ impl Property {
 pub struct ResourceSchema {
     /// e.g. `AWS::S3::Bucket`.
     pub type_name: &'static str,
-    /// Every property that the provider honours.
+    /// Every property that the provider honours; one that is called `*` stands for any name and type.
     pub properties: &'static [Property],
     /// The names that `Fn::GetAtt` takes.
     pub attributes: &'static [&'static str],
@@ -120,8 +120,9 @@ pub struct Resource {
 
 /// Creates, changes and removes resources of one type.
 ///
-/// Each call may be repeated after a crash: a creation with a token that was used gives the same resource again, and
-/// deleting what isn't there succeeds.
+/// Each call may be repeated after a crash, with the same request id in its context: a creation with a token that was used
+/// gives the same resource again, and deleting what isn't there succeeds. An update that gives a resource with another
+/// physical id has replaced it: the old one is removed once the stack's update has succeeded.
 #[async_trait]
 pub trait ResourceProvider: Send + Sync {
     /// The type's name, properties and attributes.
@@ -141,6 +142,18 @@ pub trait ResourceProvider: Send + Sync {
 
     /// Removes the resource; `properties` are those it was made with.
     async fn delete(&self, cx: &Context, physical_id: &str, properties: &Properties) -> Result<(), AwsError>;
+
+    /// The same for types that must know what the resource was made as; `made` holds the properties. What the engine
+    /// calls.
+    async fn remove(&self, cx: &Context, physical_id: &str, made: &Creation) -> Result<(), AwsError> {
+        self.delete(cx, physical_id, &made.properties).await
+    }
+
+    /// The physical id of what a failed creation has left behind, which will be removed; `None` where it left nothing, as
+    /// most types' failed creations do.
+    async fn remains(&self, _cx: &Context, _creation: &Creation) -> Option<String> {
+        None
+    }
 
     /// The resource as it is now; `None` where it is gone.
     async fn read(

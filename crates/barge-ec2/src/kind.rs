@@ -7,6 +7,7 @@ use barge_core::AwsError;
 pub(crate) enum Kind {
     Address,
     InternetGateway,
+    LaunchTemplate,
     NatGateway,
     NetworkAcl,
     NetworkInterface,
@@ -22,6 +23,7 @@ impl Kind {
     pub(crate) const ALL: &'static [Self] = &[
         Self::Address,
         Self::InternetGateway,
+        Self::LaunchTemplate,
         Self::NatGateway,
         Self::NetworkAcl,
         Self::NetworkInterface,
@@ -38,6 +40,7 @@ impl Kind {
         match self {
             Self::Address => "eipalloc",
             Self::InternetGateway => "igw",
+            Self::LaunchTemplate => "lt",
             Self::NatGateway => "nat",
             Self::NetworkAcl => "acl",
             Self::NetworkInterface => "eni",
@@ -55,6 +58,7 @@ impl Kind {
         match self {
             Self::Address => "elastic-ip",
             Self::InternetGateway => "internet-gateway",
+            Self::LaunchTemplate => "launch-template",
             Self::NatGateway => "natgateway",
             Self::NetworkAcl => "network-acl",
             Self::NetworkInterface => "network-interface",
@@ -80,6 +84,10 @@ impl Kind {
             Self::InternetGateway => {
                 ("InvalidInternetGatewayID.NotFound", format!("The internetGateway ID '{id}' does not exist"))
             }
+            Self::LaunchTemplate => (
+                "InvalidLaunchTemplateId.NotFound",
+                format!("The specified launch template, with template ID {id}, does not exist."),
+            ),
             Self::NatGateway => ("NatGatewayNotFound", format!("The Nat Gateway {id} was not found")),
             Self::NetworkAcl => ("InvalidNetworkAclID.NotFound", format!("The networkAcl ID '{id}' does not exist")),
             Self::NetworkInterface => {

@@ -15,6 +15,7 @@ mod errors;
 mod filters;
 mod internet_gateways;
 mod kind;
+mod launch_templates;
 mod nat_gateways;
 mod network;
 mod network_acls;

@@ -2,8 +2,9 @@
 
 use crate::network::{Network, TABLES};
 use crate::{
-    addresses, default_vpc, internet_gateways, nat_gateways, network_acls, network_interfaces, regions, request,
-    route_tables, routes, rule_changes, security_group_rules, security_groups, subnets, tags, vpc_endpoints, vpcs,
+    addresses, default_vpc, internet_gateways, launch_templates, nat_gateways, network_acls, network_interfaces,
+    regions, request, route_tables, routes, rule_changes, security_group_rules, security_groups, subnets, tags,
+    vpc_endpoints, vpcs,
 };
 use barge_core::ids::SeededIds;
 use barge_core::{Ambient, AwsError, Context, Scope};
@@ -175,6 +176,35 @@ operations! {
 
     read describe_network_acls: DescribeNetworkAclsRequest => DescribeNetworkAclsResult = network_acls::describe_all,
         [NetworkAclIds Filters MaxResults NextToken];
+    write create_network_acl: CreateNetworkAclRequest => CreateNetworkAclResult = network_acls::create,
+        [VpcId ClientToken TagSpecifications];
+    write delete_network_acl: DeleteNetworkAclRequest => () = network_acls::delete, [NetworkAclId];
+    write create_network_acl_entry: CreateNetworkAclEntryRequest => () = network_acls::create_entry,
+        [NetworkAclId RuleNumber Protocol RuleAction Egress CidrBlock IcmpTypeCode PortRange];
+    write replace_network_acl_entry: ReplaceNetworkAclEntryRequest => () = network_acls::replace_entry,
+        [NetworkAclId RuleNumber Protocol RuleAction Egress CidrBlock IcmpTypeCode PortRange];
+    write delete_network_acl_entry: DeleteNetworkAclEntryRequest => () = network_acls::delete_entry,
+        [NetworkAclId RuleNumber Egress];
+    write replace_network_acl_association: ReplaceNetworkAclAssociationRequest => ReplaceNetworkAclAssociationResult
+        = network_acls::replace_association, [AssociationId NetworkAclId];
+
+    write create_launch_template: CreateLaunchTemplateRequest => CreateLaunchTemplateResult = launch_templates::create,
+        [ClientToken LaunchTemplateName VersionDescription LaunchTemplateData TagSpecifications];
+    write create_launch_template_version: CreateLaunchTemplateVersionRequest => CreateLaunchTemplateVersionResult
+        = launch_templates::create_version,
+        [ClientToken LaunchTemplateId LaunchTemplateName SourceVersion VersionDescription LaunchTemplateData];
+    read describe_launch_templates: DescribeLaunchTemplatesRequest => DescribeLaunchTemplatesResult
+        = launch_templates::describe_all, [LaunchTemplateIds LaunchTemplateNames Filters MaxResults NextToken];
+    read describe_launch_template_versions: DescribeLaunchTemplateVersionsRequest
+        => DescribeLaunchTemplateVersionsResult = launch_templates::describe_versions,
+        [LaunchTemplateId LaunchTemplateName Versions MinVersion MaxVersion MaxResults NextToken];
+    write modify_launch_template: ModifyLaunchTemplateRequest => ModifyLaunchTemplateResult = launch_templates::modify,
+        [ClientToken LaunchTemplateId LaunchTemplateName DefaultVersion];
+    write delete_launch_template: DeleteLaunchTemplateRequest => DeleteLaunchTemplateResult = launch_templates::delete,
+        [LaunchTemplateId LaunchTemplateName];
+    write delete_launch_template_versions: DeleteLaunchTemplateVersionsRequest => DeleteLaunchTemplateVersionsResult
+        = launch_templates::delete_versions, [LaunchTemplateId LaunchTemplateName Versions];
+
     read describe_network_interfaces: DescribeNetworkInterfacesRequest => DescribeNetworkInterfacesResult
         = network_interfaces::describe_all,
         [NetworkInterfaceIds Filters MaxResults NextToken IncludeManagedResources];

@@ -32,6 +32,9 @@ pub(crate) struct SubnetRecord {
     pub(crate) hostnames: HostnameType,
     pub(crate) resource_name_a_record: bool,
     pub(crate) acl_association: String,
+    /// The network ACL, where it is not the VPC's default one.
+    #[serde(default)]
+    pub(crate) acl: Option<String>,
 }
 
 impl Record for SubnetRecord {
@@ -146,6 +149,7 @@ pub(crate) fn make(net: &Network<'_>, vpc: &VpcRecord, plan: Plan) -> Result<Sub
         hostnames: HostnameType::IpName,
         resource_name_a_record: false,
         acl_association: net.mint_with("aclassoc"),
+        acl: None,
         id,
     };
     net.put(&subnet)?;

@@ -154,7 +154,8 @@ pub(crate) fn delete(net: &Network<'_>, input: DeleteVpcRequest) -> Result<(), A
         || net.list::<InternetGatewayRecord>()?.iter().any(|gateway| gateway.vpc.as_ref() == Some(&id))
         || net.list::<EndpointRecord>()?.iter().any(|endpoint| endpoint.vpc == id)
         || groups.iter().any(|group| !group.is_default())
-        || tables.iter().any(|table| table.main_association.is_none());
+        || tables.iter().any(|table| table.main_association.is_none())
+        || net.list::<NetworkAclRecord>()?.iter().any(|acl| acl.vpc == id && !acl.is_default());
     if needed {
         return Err(errors::in_use(&format!("vpc '{id}'")));
     }

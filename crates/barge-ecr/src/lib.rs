@@ -5,11 +5,13 @@
 //! manifest's row is committed.
 
 mod api;
+mod lifecycle;
 mod names;
 mod registry;
 pub mod resources;
 mod rows;
 mod source;
+mod sweep;
 mod token;
 
 use barge_core::{Ambient, AwsError, Scope};

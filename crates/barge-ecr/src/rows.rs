@@ -1,7 +1,7 @@
 //! The tables: repositories, the images in them, and their tags. What the rows mean to a client is not known here.
 
 use crate::names::Pick;
-use barge_core::{AwsError, Scope, Timestamp};
+use barge_core::{AccountId, AwsError, Region, Scope, Timestamp};
 use barge_store::rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use barge_store::{StoreError, sql};
 use barge_wire::ecr::ImageTagMutability;
@@ -32,6 +32,9 @@ pub(crate) struct Repository {
     pub(crate) mutability: ImageTagMutability,
     pub(crate) scan_on_push: bool,
     pub(crate) policy: Option<String>,
+    /// The lifecycle policy's text.
+    #[serde(default)]
+    pub(crate) lifecycle: Option<String>,
     pub(crate) tags: BTreeMap<String, String>,
     /// The creation that made it, for a stack that repeats one.
     pub(crate) token: Option<String>,
@@ -88,6 +91,25 @@ pub(crate) fn repositories(
             query.query_map(place, |row| row.get(0))?.collect()
         }))?;
     bodies.iter().map(|body| serde_json::from_str(body).map_err(AwsError::internal)).collect()
+}
+
+/// Every repository of every scope that has a lifecycle policy.
+pub(crate) fn with_lifecycle(db: &Connection) -> Result<Vec<(Scope, Repository)>, AwsError> {
+    let rows: Vec<(String, String, String)> = sql(db
+        .prepare_cached("SELECT account, region, body FROM ecr_repositories")
+        .and_then(|mut query| query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()))?;
+    let mut found = Vec::new();
+    for (account, region, body) in rows {
+        let repository: Repository = serde_json::from_str(&body).map_err(AwsError::internal)?;
+        let scope = Scope {
+            account: AccountId::new(&account).unwrap_or_default(),
+            region: Region::new(&region).unwrap_or_default(),
+        };
+        if repository.lifecycle.is_some() {
+            found.push((scope, repository));
+        }
+    }
+    Ok(found)
 }
 
 pub(crate) fn put_repository(tx: &Transaction<'_>, scope: &Scope, repository: &Repository) -> Result<(), AwsError> {

@@ -33,6 +33,10 @@ impl KeyRecord {
         }
     }
 
+    pub(crate) fn secret(&self) -> &str {
+        &self.secret
+    }
+
     fn status(&self) -> StatusType {
         if self.active { StatusType::Active } else { StatusType::Inactive }
     }
@@ -71,17 +75,17 @@ fn from_row(row: &Row<'_>) -> Result<KeyRecord, barge_store::rusqlite::Error> {
 }
 
 pub(crate) fn create(account: &Account<'_>, user: Option<String>) -> Result<AccessKey, AwsError> {
+    let id = format!("AKIA{}", account.ids.upper_alphanumeric(16));
+    create_with_id(account, user, id)
+}
+
+/// A new key whose id is chosen; its secret is random.
+pub(crate) fn create_with_id(account: &Account<'_>, user: Option<String>, id: String) -> Result<AccessKey, AwsError> {
     let user = account.get::<UserRecord>(&account.user_name(user)?)?.name;
     if of_user(account, &user)?.len() >= MOST_KEYS {
         return Err(errors::quota("AccessKeysPerUser", MOST_KEYS));
     }
-    let key = KeyRecord {
-        id: format!("AKIA{}", account.ids.upper_alphanumeric(16)),
-        user,
-        secret: random_secret(account.ids),
-        active: true,
-        created: account.now,
-    };
+    let key = KeyRecord { id, user, secret: random_secret(account.ids), active: true, created: account.now };
     db(account.conn.execute(
         "INSERT INTO iam_access_keys (id, account, user, secret, active, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         params![key.id, account.id.as_str(), key.user, key.secret, key.active, key.created.millis()],

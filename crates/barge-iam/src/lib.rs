@@ -8,6 +8,7 @@ mod access_keys;
 mod account;
 mod errors;
 mod grants;
+mod groups;
 mod key_ring;
 mod managed_policies;
 mod paging;

@@ -2,12 +2,12 @@
 //! attached, none has a document here.
 
 use crate::account::{Account, Record as _};
-use crate::records::{Holder, PolicyRecord, RoleRecord, UserRecord, Version};
+use crate::records::{GroupRecord, Holder, PolicyRecord, RoleRecord, UserRecord, Version};
 use crate::{errors, grants, tags};
 use barge_core::{Arn, AwsError};
 use barge_wire::iam::{
     CreatePolicyRequest, EntityType, ListEntitiesForPolicyRequest, ListEntitiesForPolicyResponse, ListPoliciesRequest,
-    ListPoliciesResponse, Policy, PolicyRole, PolicyScopeType, PolicyUsageType, PolicyUser, error,
+    ListPoliciesResponse, Policy, PolicyGroup, PolicyRole, PolicyScopeType, PolicyUsageType, PolicyUser, error,
 };
 use std::collections::BTreeSet;
 
@@ -57,7 +57,7 @@ impl PolicyName {
     }
 }
 
-/// How many roles and users use a policy.
+/// How many roles, users and groups use a policy.
 #[derive(Debug, Default)]
 pub(crate) struct Usage {
     pub(crate) attached: i64,
@@ -72,6 +72,7 @@ pub(crate) fn usage(account: &Account<'_>, arn: &str) -> Result<Usage, AwsError>
     let mut usage = Usage::default();
     account.list::<RoleRecord>()?.into_iter().for_each(|role| count(&mut usage, role, arn));
     account.list::<UserRecord>()?.into_iter().for_each(|user| count(&mut usage, user, arn));
+    account.list::<GroupRecord>()?.into_iter().for_each(|group| count(&mut usage, group, arn));
     Ok(usage)
 }
 
@@ -186,6 +187,9 @@ fn attached_of_aws(account: &Account<'_>) -> Result<BTreeSet<String>, AwsError> 
         arns.extend(user.grants.attached);
         arns.extend(user.boundary);
     }
+    for group in account.list::<GroupRecord>()? {
+        arns.extend(group.grants.attached);
+    }
     arns.retain(|arn| PolicyName::parse(arn).is_ok_and(|name| name.is_aws()));
     Ok(arns)
 }
@@ -205,10 +209,11 @@ pub(crate) fn delete(account: &Account<'_>, arn: &str) -> Result<(), AwsError> {
     account.remove::<PolicyRecord>(record.name())
 }
 
-/// A role or user that uses a policy.
+/// A role, user or group that uses a policy.
 enum Entity {
     Role(PolicyRole),
     User(PolicyUser),
+    Group(PolicyGroup),
 }
 
 pub(crate) fn list_entities(
@@ -242,16 +247,25 @@ pub(crate) fn list_entities(
             }
         }
     }
+    if wanted(EntityType::Group)? {
+        for mut group in account.list::<GroupRecord>()? {
+            if uses(&mut group, input) {
+                let shown = PolicyGroup { group_name: Some(group.name.clone()), group_id: Some(group.id) };
+                entities.push((format!("{}/group", group.name), Entity::Group(shown)));
+            }
+        }
+    }
     let page = page(entities, |(key, _)| key.clone(), input.marker.as_deref(), input.max_items)?;
-    let (mut roles, mut users) = (Vec::new(), Vec::new());
+    let (mut roles, mut users, mut groups) = (Vec::new(), Vec::new(), Vec::new());
     for (_, entity) in page.items {
         match entity {
             Entity::Role(role) => roles.push(role),
             Entity::User(user) => users.push(user),
+            Entity::Group(group) => groups.push(group),
         }
     }
     Ok(ListEntitiesForPolicyResponse {
-        policy_groups: Some(Vec::new()),
+        policy_groups: Some(groups),
         policy_users: Some(users),
         policy_roles: Some(roles),
         is_truncated: page.is_truncated,

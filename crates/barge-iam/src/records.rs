@@ -1,10 +1,10 @@
-//! What is kept of each role, user, managed policy and instance profile, and how the API shows it.
+//! What is kept of each role, user, group, managed policy and instance profile, and how the API shows it.
 
 use crate::account::{Account, Record};
 use barge_core::{AwsError, Timestamp};
 use barge_wire::iam::{
-    AttachedPermissionsBoundary, InstanceProfile, PermissionsBoundaryAttachmentType, Policy, PolicyVersion, Role, Tag,
-    User, error,
+    AttachedPermissionsBoundary, Group, InstanceProfile, PermissionsBoundaryAttachmentType, Policy, PolicyVersion,
+    Role, Tag, User, error,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A session of a role lasts an hour at most where the role does not say otherwise, in seconds.
 pub(crate) const DEFAULT_SESSION_SECONDS: i64 = 3600;
 
-/// The policies of a role or user.
+/// The policies of a role, user or group.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Grants {
     /// Documents by policy name.
@@ -45,6 +45,17 @@ pub(crate) struct UserRecord {
     pub(crate) boundary: Option<String>,
     pub(crate) tags: Vec<Tag>,
     pub(crate) grants: Grants,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct GroupRecord {
+    pub(crate) name: String,
+    pub(crate) id: String,
+    pub(crate) path: String,
+    pub(crate) created: Timestamp,
+    pub(crate) grants: Grants,
+    /// Names of users.
+    pub(crate) members: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -155,6 +166,55 @@ macro_rules! holder {
 
 holder!(RoleRecord, "Role", 10_240);
 holder!(UserRecord, "User", 2_048);
+
+impl Record for GroupRecord {
+    const KIND: &'static str = "group";
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn missing(name: &str) -> AwsError {
+        error::no_such_entity_exception(format!("The group with name {name} cannot be found."))
+    }
+
+    fn exists(name: &str) -> AwsError {
+        error::entity_already_exists_exception(format!("Group with name {name} already exists."))
+    }
+}
+
+impl Holder for GroupRecord {
+    const TITLE: &'static str = "Group";
+    const INLINE_BYTES: usize = 5_120;
+
+    fn grants(&mut self) -> &mut Grants {
+        &mut self.grants
+    }
+
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn boundary(&self) -> Option<&str> {
+        None
+    }
+}
+
+impl GroupRecord {
+    pub(crate) fn arn(&self, account: &Account<'_>) -> String {
+        account.arn(&format!("group{}{}", self.path, self.name))
+    }
+
+    pub(crate) fn show(&self, account: &Account<'_>) -> Group {
+        Group {
+            path: self.path.clone(),
+            group_name: self.name.clone(),
+            group_id: self.id.clone(),
+            arn: self.arn(account),
+            create_date: self.created,
+        }
+    }
+}
 
 impl RoleRecord {
     pub(crate) fn arn(&self, account: &Account<'_>) -> String {

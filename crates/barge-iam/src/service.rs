@@ -2,9 +2,10 @@
 
 use crate::account::{Account, TABLES, db};
 use crate::key_ring::KeyRing;
-use crate::records::{PolicyRecord, ProfileRecord, RoleRecord, UserRecord};
+use crate::records::{GroupRecord, PolicyRecord, ProfileRecord, RoleRecord, UserRecord};
 use crate::{
-    access_keys, grants, managed_policies, policy_versions, profiles, roles, root_key::RootKey, sessions, tags, users,
+    access_keys, grants, groups, managed_policies, policy_versions, profiles, roles, root_key::RootKey, sessions, tags,
+    users,
 };
 use barge_core::ids::SeededIds;
 use barge_core::ports::{AccessKey, KeyDirectory};
@@ -90,6 +91,18 @@ impl IamService {
     {
         let (cx, ids) = (cx.clone(), SeededIds::new(token.as_bytes()));
         self.store.write(move |tx| change(&Account::new(tx, &cx, &ids))).await
+    }
+
+    /// Changes the access key called `id`, and the ring with it.
+    pub(crate) async fn change_key<T, F>(&self, cx: &Context, id: String, change: F) -> Result<T, AwsError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Account<'_>) -> Result<T, AwsError> + Send + 'static,
+    {
+        let _changing = self.changing_keys.lock().await;
+        let value = self.write(cx, change).await?;
+        self.follow_key(cx, id).await?;
+        Ok(value)
     }
 
     /// Makes the ring's key what the store says.
@@ -342,6 +355,75 @@ impl IAM for IamService {
             let page = tags::list::<UserRecord>(account, &input.user_name, input.marker.as_deref(), input.max_items)?;
             Ok(ListUserTagsResponse { tags: page.items, is_truncated: page.is_truncated, marker: page.marker })
         };
+
+        // Groups.
+        write create_group(input: CreateGroupRequest) -> CreateGroupResponse = |account| {
+            Ok(CreateGroupResponse { group: groups::create(account, input)?.show(account) })
+        };
+        read get_group(input: GetGroupRequest) -> GetGroupResponse = |account| groups::get(account, &input);
+        read list_groups(input: ListGroupsRequest) -> ListGroupsResponse = |account| groups::list(account, &input);
+        write update_group(input: UpdateGroupRequest) -> () = |account| groups::update(account, input);
+        write delete_group(input: DeleteGroupRequest) -> () = |account| groups::delete(account, &input.group_name);
+        write add_user_to_group(input: AddUserToGroupRequest) -> () = |account| {
+            groups::add_user(account, &input.group_name, &input.user_name)
+        };
+        write remove_user_from_group(input: RemoveUserFromGroupRequest) -> () = |account| {
+            groups::remove_user(account, &input.group_name, &input.user_name)
+        };
+        read list_groups_for_user(input: ListGroupsForUserRequest) -> ListGroupsForUserResponse = |account| {
+            let page = groups::list_for_user(account, &input.user_name, input.marker.as_deref(), input.max_items)?;
+            Ok(ListGroupsForUserResponse {
+                groups: page.items.iter().map(|group| group.show(account)).collect(),
+                is_truncated: page.is_truncated,
+                marker: page.marker,
+            })
+        };
+        write put_group_policy(input: PutGroupPolicyRequest) -> () = |account| {
+            grants::put::<GroupRecord>(account, &input.group_name, input.policy_name, input.policy_document)
+        };
+        read get_group_policy(input: GetGroupPolicyRequest) -> GetGroupPolicyResponse = |account| {
+            let document = grants::get::<GroupRecord>(account, &input.group_name, &input.policy_name)?;
+            Ok(GetGroupPolicyResponse {
+                group_name: input.group_name,
+                policy_name: input.policy_name,
+                policy_document: crate::records::url_encoded(&document),
+            })
+        };
+        write delete_group_policy(input: DeleteGroupPolicyRequest) -> () = |account| {
+            grants::delete::<GroupRecord>(account, &input.group_name, &input.policy_name)
+        };
+        read list_group_policies(input: ListGroupPoliciesRequest) -> ListGroupPoliciesResponse = |account| {
+            let page =
+                grants::list::<GroupRecord>(account, &input.group_name, input.marker.as_deref(), input.max_items)?;
+            Ok(ListGroupPoliciesResponse {
+                policy_names: page.items,
+                is_truncated: page.is_truncated,
+                marker: page.marker,
+            })
+        };
+        write attach_group_policy(input: AttachGroupPolicyRequest) -> () = |account| {
+            grants::attach::<GroupRecord>(account, &input.group_name, input.policy_arn)
+        };
+        write detach_group_policy(input: DetachGroupPolicyRequest) -> () = |account| {
+            grants::detach::<GroupRecord>(account, &input.group_name, &input.policy_arn)
+        };
+        read list_attached_group_policies(input: ListAttachedGroupPoliciesRequest)
+            -> ListAttachedGroupPoliciesResponse = |account| {
+            let page = grants::list_attached::<GroupRecord>(
+                account,
+                &input.group_name,
+                input.path_prefix.as_deref(),
+                input.marker.as_deref(),
+                input.max_items,
+            )?;
+            Ok(ListAttachedGroupPoliciesResponse {
+                attached_policies: Some(page.items),
+                is_truncated: page.is_truncated,
+                marker: page.marker,
+            })
+        };
+
+        // Access keys.
         read list_access_keys(input: ListAccessKeysRequest) -> ListAccessKeysResponse = |account| {
             let user = account.get::<UserRecord>(&account.user_name(input.user_name)?)?.name;
             let keys = access_keys::of_user(account, &user)?;
@@ -366,20 +448,17 @@ impl IAM for IamService {
     }
 
     async fn update_access_key(&self, cx: &Context, input: UpdateAccessKeyRequest) -> Result<(), AwsError> {
-        let _changing = self.changing_keys.lock().await;
         let id = input.access_key_id.clone();
-        self.write(cx, move |account| {
+        self.change_key(cx, id, move |account| {
             access_keys::set_status(account, input.user_name, &input.access_key_id, input.status)
         })
-        .await?;
-        self.follow_key(cx, id).await
+        .await
     }
 
     async fn delete_access_key(&self, cx: &Context, input: DeleteAccessKeyRequest) -> Result<(), AwsError> {
-        let _changing = self.changing_keys.lock().await;
         let id = input.access_key_id.clone();
-        self.write(cx, move |account| access_keys::delete(account, input.user_name, &input.access_key_id)).await?;
-        self.follow_key(cx, id).await
+        self.change_key(cx, id, move |account| access_keys::delete(account, input.user_name, &input.access_key_id))
+            .await
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::access_keys::random_secret;
 use crate::account::Account;
 use crate::policy_document::{self, Purpose};
-use crate::records::{DEFAULT_SESSION_SECONDS, RoleRecord};
+use crate::records::{DEFAULT_SESSION_SECONDS, ProfileRecord, RoleRecord};
 use crate::service::IamService;
 use crate::sessions::{self, Session};
 use crate::{errors, managed_policies};
@@ -114,6 +114,17 @@ impl CredentialIssuer for IamService {
     async fn issue_anonymous(&self, scope: &Scope, session: &str, lifetime: Duration) -> Result<Credentials, AwsError> {
         let principal = assumed(scope.account.as_str(), NO_ROLE, NO_ROLE, session);
         self.begin(principal, scope.account.clone(), lifetime, None).await
+    }
+
+    async fn instance_role(&self, scope: &Scope, profile: &str) -> Result<Option<Arn>, AwsError> {
+        let name = profile.rsplit('/').next().unwrap_or(profile).to_owned();
+        let cx = self.ambient.context(scope.clone(), "ec2.amazonaws.com");
+        self.read(&cx, move |account: &Account<'_>| {
+            let Some(role) = account.find::<ProfileRecord>(&name)?.and_then(|profile| profile.role) else { return Ok(None) };
+            let role = account.find::<RoleRecord>(&role)?;
+            role.map(|role| role.arn(account).parse().map_err(AwsError::internal)).transpose()
+        })
+        .await
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::account::Account;
 use crate::paging::page;
 use crate::records::{Grants, UserRecord};
-use crate::{access_keys, errors, grants, managed_policies, tags};
+use crate::{access_keys, errors, grants, groups, managed_policies, tags};
 use barge_core::AwsError;
 use barge_wire::iam::{CreateUserRequest, ListUsersRequest, ListUsersResponse};
 
@@ -39,6 +39,9 @@ pub(crate) fn delete(account: &Account<'_>, name: &str) -> Result<(), AwsError> 
     let user = account.get::<UserRecord>(name)?;
     if !access_keys::of_user(account, name)?.is_empty() {
         return Err(errors::delete_conflict("delete access keys"));
+    }
+    if !groups::of_user(account, &user.name)?.is_empty() {
+        return Err(errors::delete_conflict("remove users from group"));
     }
     grants::check_none(&user.grants)?;
     account.remove::<UserRecord>(name)

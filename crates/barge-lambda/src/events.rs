@@ -1,8 +1,9 @@
 //! Events that nobody waits for: stored before they are accepted, run by a few workers, tried again where the function
 //! fails (Lambda Developer Guide, "How Lambda handles errors and retries with asynchronous invocation").
 
+use crate::function::EventConfig;
 use crate::instance::Verdict;
-use crate::names::FunctionKey;
+use crate::names::{FunctionKey, LATEST, Qualifier};
 use crate::shared::{Event, Shared};
 use barge_core::ports::{LogLine, LogTarget};
 use barge_core::{AccountId, AwsError, Region, Scope, Timestamp};
@@ -23,6 +24,9 @@ pub(crate) const EVENTS_TABLE: &str = "CREATE TABLE lambda_events (
 );
 CREATE INDEX lambda_events_due ON lambda_events (due)";
 
+/// What an event was sent to beside the function: a version or an alias.
+pub(crate) const QUALIFIER_COLUMN: &str = "ALTER TABLE lambda_events ADD COLUMN qualifier TEXT";
+
 /// Throttled events are tried again at least so often.
 const LONGEST_BACKOFF: Duration = Duration::from_mins(5);
 
@@ -35,6 +39,7 @@ const IDLE: Duration = Duration::from_hours(1);
 struct Queued {
     id: String,
     key: FunctionKey,
+    qualifier: Qualifier,
     payload: Bytes,
     accepted: Timestamp,
     /// How often the function failed on it.
@@ -76,16 +81,23 @@ impl Events {
     }
 
     /// Takes an event; returns once it is durable. An id that is in the queue is not taken twice.
-    pub(crate) async fn accept(&self, key: &FunctionKey, id: &str, payload: Bytes) -> Result<(), AwsError> {
+    pub(crate) async fn accept(
+        &self,
+        key: &FunctionKey,
+        qualifier: &Qualifier,
+        id: &str,
+        payload: Bytes,
+    ) -> Result<(), AwsError> {
         let (id, now) = (id.to_owned(), self.shared.ambient.clock.now().millis());
-        let FunctionKey { scope, name } = key.clone();
+        let FunctionKey { scope, name, .. } = key.clone();
+        let qualifier = qualifier.text();
         self.store
             .write(move |tx| {
                 let (account, region) = (scope.account.as_str(), scope.region.as_str());
-                let row = params![id, account, region, name, payload.as_ref(), now];
+                let row = params![id, account, region, name, payload.as_ref(), now, qualifier];
                 let insert = "INSERT OR IGNORE INTO lambda_events
-                    (id, account, region, function, payload, accepted, failures, throttles, due)
-                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, ?6)";
+                    (id, account, region, function, payload, accepted, failures, throttles, due, qualifier)
+                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, ?6, ?7)";
                 let mut statement = sql(tx.prepare_cached(insert))?;
                 sql(statement.execute(row)).map(drop)
             })
@@ -137,7 +149,7 @@ impl Events {
         let running = running.clone();
         self.store
             .read(move |connection| {
-                let due = "SELECT id, account, region, function, payload, accepted, failures, throttles
+                let due = "SELECT id, account, region, function, payload, accepted, failures, throttles, qualifier
                            FROM lambda_events WHERE due <= ?1 ORDER BY due LIMIT ?2";
                 let mut statement = sql(connection.prepare_cached(due))?;
                 let rows = sql(statement.query_map(params![now, running.len() + room], queued))?;
@@ -163,9 +175,13 @@ impl Events {
     }
 
     async fn try_once(&self, queued: &Queued) -> Next {
-        let Some(function) = self.shared.registry.get(&queued.key) else {
+        let Some(whole) = self.shared.registry.get(&queued.key) else {
             return Next::Drop("the function is gone".to_owned());
         };
+        let Some(function) = whole.pointed(&queued.qualifier, self.shared.chance()) else {
+            return Next::Drop("the version or alias is gone".to_owned());
+        };
+        let configured = whole.event_configs.get(&queued.qualifier.text().unwrap_or_else(|| LATEST.to_owned()));
         let event = Event { request_id: queued.id.clone(), payload: queued.payload.clone(), client_context: None };
         let went = match self.shared.run(&function, event).await {
             Ok(outcome) if outcome.verdict == Verdict::Succeeded => Try::Succeeded,
@@ -173,11 +189,10 @@ impl Events {
             Err(error) => Try::NotRun(error),
         };
         let config = &self.shared.config;
-        let next = after(queued, &went, self.shared.ambient.clock.now(), &config.retry_delays, config.throttle_delay);
+        let (delays, oldest) = patience(configured, &config.retry_delays, config.max_event_age);
+        let next = after(queued, &went, self.shared.ambient.clock.now(), delays, config.throttle_delay);
         match next {
-            Next::Again { due, .. } if due.since(queued.accepted) > config.max_event_age => {
-                Next::Drop("it is too old".to_owned())
-            }
+            Next::Again { due, .. } if due.since(queued.accepted) > oldest => Next::Drop("it is too old".to_owned()),
             next => next,
         }
     }
@@ -216,6 +231,18 @@ impl Events {
     }
 }
 
+/// The delays before further tries and the age at which an event is dropped: the function's, within the service's.
+fn patience<'d>(
+    configured: Option<&EventConfig>,
+    delays: &'d [Duration],
+    oldest: Duration,
+) -> (&'d [Duration], Duration) {
+    let retries = configured.and_then(|config| config.retries).map_or(delays.len(), |retries| retries as usize);
+    let age = configured.and_then(|config| config.max_age_seconds);
+    let oldest = age.map_or(oldest, |seconds| Duration::from_secs(seconds.into()).min(oldest));
+    (&delays[..retries.min(delays.len())], oldest)
+}
+
 /// What becomes of an event after a try that ended `now`.
 fn after(queued: &Queued, went: &Try, now: Timestamp, delays: &[Duration], throttle_delay: Duration) -> Next {
     match went {
@@ -240,6 +267,7 @@ fn queued(row: &Row<'_>) -> barge_store::rusqlite::Result<Queued> {
     Ok(Queued {
         id: row.get(0)?,
         key: FunctionKey::new(&scope, row.get::<_, String>(3)?),
+        qualifier: row.get::<_, Option<String>>(8)?.map_or(Qualifier::Plain, |text| Qualifier::parse(&text)),
         payload: row.get::<_, Vec<u8>>(4)?.into(),
         accepted: Timestamp::from_millis(row.get(5)?),
         failures: row.get(6)?,
@@ -258,6 +286,7 @@ mod tests {
         let queued = |failures, throttles| Queued {
             id: "e".to_owned(),
             key: FunctionKey::new(&Scope::default(), "f"),
+            qualifier: Qualifier::Plain,
             payload: Bytes::new(),
             accepted: at(0),
             failures,
@@ -276,5 +305,19 @@ mod tests {
         ] {
             assert_eq!(after(&queued, &went, at(0), &[minute, minute * 2], second), expected);
         }
+    }
+
+    #[test]
+    fn a_function_may_ask_for_less_patience() {
+        let (minute, hour) = (Duration::from_mins(1), Duration::from_hours(1));
+        let config = |retries, max_age_seconds| EventConfig {
+            retries,
+            max_age_seconds,
+            last_modified: Timestamp::from_millis(0),
+        };
+        let delays = [minute, minute];
+        assert_eq!(patience(None, &delays, hour), (&delays[..], hour));
+        assert_eq!(patience(Some(&config(Some(0), Some(60))), &delays, hour), (&[][..], minute));
+        assert_eq!(patience(Some(&config(Some(1), None)), &delays, hour), (&delays[..1], hour));
     }
 }

@@ -3,7 +3,7 @@
 use crate::LambdaService;
 use crate::function::Function;
 use crate::instance::Verdict;
-use crate::names::resolve;
+use crate::names::{Qualifier, Target, resolve};
 use crate::policy;
 use async_trait::async_trait;
 use barge_core::ports::{FunctionInvoker, Invocation, InvocationMode};
@@ -13,25 +13,28 @@ use bytes::Bytes;
 use std::sync::Arc;
 
 impl LambdaService {
-    fn by_arn(&self, arn: &Arn) -> Result<Arc<Function>, AwsError> {
+    /// The function that an ARN names, and what the ARN names of it.
+    fn by_arn(&self, arn: &Arn) -> Result<(Arc<Function>, Qualifier), AwsError> {
         let not_found = || error::resource_not_found_exception(format!("Function not found: {arn}"));
         let scope = arn.scope().ok_or_else(not_found)?;
-        let target = resolve(&scope, &arn.to_string(), None)?;
-        self.shared.registry.require(&target.key)
+        let Target { key, qualifier } = resolve(&scope, &arn.to_string(), None)?;
+        Ok((self.shared.registry.require(&key)?, qualifier))
     }
 }
 
 #[async_trait]
 impl FunctionInvoker for LambdaService {
     async fn invoke(&self, function: &Arn, payload: Bytes, mode: InvocationMode) -> Result<Invocation, AwsError> {
-        let function = self.by_arn(function)?;
+        let (whole, qualifier) = self.by_arn(function)?;
         let request_id = self.shared.ambient.ids.uuid();
         match mode {
             InvocationMode::Event => {
-                self.queue(&function, &request_id, payload).await?;
+                self.queue(&whole, &qualifier, &request_id, payload).await?;
                 Ok(Invocation::default())
             }
             InvocationMode::RequestResponse => {
+                let function = whole.pointed(&qualifier, self.shared.chance());
+                let function = function.ok_or_else(|| qualifier.not_found(&whole.key))?;
                 let outcome = self.answer(&function, &request_id, payload, None).await?;
                 let function_error = (outcome.verdict == Verdict::Failed).then(|| "Unhandled".to_owned());
                 Ok(Invocation { payload: outcome.payload, function_error })
@@ -46,7 +49,9 @@ impl FunctionInvoker for LambdaService {
         source: &Arn,
         source_account: &str,
     ) -> Result<bool, AwsError> {
-        let function = self.by_arn(function)?;
-        Ok(policy::permits(&function.policy, service, source, source_account))
+        let (whole, qualifier) = self.by_arn(function)?;
+        let mut whole = Function::clone(&whole);
+        let statements = whole.policy_of(&qualifier).map(|statements| statements.as_slice()).unwrap_or_default();
+        Ok(policy::permits(statements, service, source, source_account))
     }
 }

@@ -17,6 +17,7 @@ mod events;
 mod function;
 mod instance;
 mod invoker;
+mod layers;
 mod names;
 mod policy;
 mod pool;
@@ -82,11 +83,15 @@ impl LambdaService {
         // Sandboxes are given absolute paths.
         std::fs::create_dir_all(data_dir).map_err(AwsError::internal)?;
         let data_dir = data_dir.canonicalize().map_err(AwsError::internal)?;
-        store.migrate("lambda", &[registry::FUNCTIONS_TABLE, events::EVENTS_TABLE])?;
+        store.migrate(
+            "lambda",
+            &[registry::FUNCTIONS_TABLE, events::EVENTS_TABLE, events::QUALIFIER_COLUMN, layers::LAYERS_TABLE],
+        )?;
         let registry = registry::Registry::open(store.clone())?;
         let code = code::CodeStore::open(data_dir.join("code")).map_err(AwsError::internal)?;
         code.collect(|sha256| registry.uses_code(sha256));
         let instances_dir = emptied(data_dir.join("instances")).map_err(AwsError::internal)?;
+        let opt = code::Opt::new(emptied(data_dir.join("opt")).map_err(AwsError::internal)?);
         let runtimes = runtimes::Runtimes::new(data_dir.join("runtimes"), config.packages);
         let shared = Arc::new(Shared {
             ambient,
@@ -98,6 +103,7 @@ impl LambdaService {
             registry,
             runtimes,
             code,
+            opt,
             pools: Arc::new(Pools::default()),
             instances_dir,
             tasks: TaskTracker::new(),

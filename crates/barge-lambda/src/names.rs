@@ -4,7 +4,7 @@ use barge_core::{Arn, AwsError, Scope};
 use barge_wire::lambda::error;
 use serde::{Deserialize, Serialize};
 
-/// The one version that Barge has.
+/// The version that can be changed.
 pub(crate) const LATEST: &str = "$LATEST";
 
 /// A function's place and name.
@@ -12,11 +12,32 @@ pub(crate) const LATEST: &str = "$LATEST";
 pub(crate) struct FunctionKey {
     pub scope: Scope,
     pub name: String,
+    /// The published version, where it is one; none for the function as it is changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
 }
 
 impl FunctionKey {
     pub(crate) fn new(scope: &Scope, name: impl Into<String>) -> Self {
-        Self { scope: scope.clone(), name: name.into() }
+        Self { scope: scope.clone(), name: name.into(), version: None }
+    }
+
+    /// The key of its published version `number`.
+    pub(crate) fn at(&self, number: u64) -> Self {
+        Self { version: Some(number), ..self.clone() }
+    }
+
+    /// The version as functions and logs have it: a number, or `$LATEST`.
+    pub(crate) fn version_name(&self) -> String {
+        self.version.map_or_else(|| LATEST.to_owned(), |number| number.to_string())
+    }
+
+    /// The ARN with the version, where it is a published one.
+    pub(crate) fn invoked_arn(&self) -> String {
+        match self.version {
+            Some(number) => format!("{}:{number}", self.arn()),
+            None => self.arn().to_string(),
+        }
     }
 
     /// `arn:aws:lambda:REGION:ACCOUNT:function:NAME`.
@@ -34,20 +55,58 @@ fn not_found(arn: &str) -> AwsError {
     error::resource_not_found_exception(format!("Function not found: {arn}"))
 }
 
-/// Whether a request named a version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Naming {
-    /// It did not; answers carry the plain ARN.
+/// What a request named beside the function; answers carry the ARN with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Qualifier {
+    /// Nothing.
     Plain,
-    /// It named `$LATEST`; answers carry the ARN with it.
+    /// `$LATEST`.
     Latest,
+    /// A published version.
+    Version(u64),
+    /// An alias.
+    Alias(String),
+}
+
+impl Qualifier {
+    /// What the text stands for.
+    pub(crate) fn parse(text: &str) -> Self {
+        match text.parse() {
+            _ if text == LATEST => Self::Latest,
+            Ok(number) => Self::Version(number),
+            Err(_) => Self::Alias(text.to_owned()),
+        }
+    }
+
+    /// As it stands at the end of an ARN; `None` where nothing does.
+    pub(crate) fn text(&self) -> Option<String> {
+        match self {
+            Self::Plain => None,
+            Self::Latest => Some(LATEST.to_owned()),
+            Self::Version(number) => Some(number.to_string()),
+            Self::Alias(name) => Some(name.clone()),
+        }
+    }
+
+    /// The ARN of what it names of the function `key`.
+    pub(crate) fn arn(&self, key: &FunctionKey) -> String {
+        match self.text() {
+            Some(text) => format!("{}:{text}", key.arn()),
+            None => key.arn().to_string(),
+        }
+    }
+
+    /// AWS's answer where the function `key` has no such version or alias.
+    pub(crate) fn not_found(&self, key: &FunctionKey) -> AwsError {
+        not_found(&self.arn(key))
+    }
 }
 
 /// A function as a request names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     pub key: FunctionKey,
-    pub naming: Naming,
+    pub qualifier: Qualifier,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -94,7 +153,7 @@ fn parts(text: &str) -> Option<Parts<'_>> {
 /// The function that `text` and `qualifier` name for a request to `scope`.
 ///
 /// # Errors
-/// `ResourceNotFoundException` for another region, account or a version that isn't there;
+/// `ResourceNotFoundException` for another region or account;
 /// `InvalidParameterValueException` where the two name different versions.
 pub(crate) fn resolve(scope: &Scope, text: &str, qualifier: Option<&str>) -> Result<Target, AwsError> {
     let parts = parts(text).ok_or_else(|| not_found(text))?;
@@ -116,11 +175,7 @@ pub(crate) fn resolve(scope: &Scope, text: &str, qualifier: Option<&str>) -> Res
         }
         (inner, outer) => inner.or(outer),
     };
-    match qualifier {
-        None => Ok(Target { key, naming: Naming::Plain }),
-        Some(LATEST) => Ok(Target { key, naming: Naming::Latest }),
-        Some(other) => Err(not_found(&format!("{}:{other}", key.arn()))),
-    }
+    Ok(Target { key, qualifier: qualifier.map_or(Qualifier::Plain, Qualifier::parse) })
 }
 
 #[cfg(test)]
@@ -129,35 +184,39 @@ mod tests {
 
     #[test]
     fn the_forms_of_a_name() {
+        use Qualifier::{Alias, Latest, Plain, Version};
         let scope = Scope::default();
         for (text, qualifier, expected) in [
-            ("f", None, Some(("f", Naming::Plain))),
-            ("f:$LATEST", None, Some(("f", Naming::Latest))),
-            ("f", Some("$LATEST"), Some(("f", Naming::Latest))),
-            ("f:$LATEST", Some("$LATEST"), Some(("f", Naming::Latest))),
-            ("function:f", None, Some(("f", Naming::Plain))),
-            ("my-own-fn1:$LATEST", None, Some(("my-own-fn1", Naming::Latest))),
-            ("000000000000:function:f", None, Some(("f", Naming::Plain))),
-            ("arn:aws:lambda:us-east-1:000000000000:function:f", None, Some(("f", Naming::Plain))),
-            ("arn:aws:lambda:us-east-1:000000000000:function:f:$LATEST", None, Some(("f", Naming::Latest))),
+            ("f", None, Some(("f", Plain))),
+            ("f:$LATEST", None, Some(("f", Latest))),
+            ("f", Some("$LATEST"), Some(("f", Latest))),
+            ("f:$LATEST", Some("$LATEST"), Some(("f", Latest))),
+            ("function:f", None, Some(("f", Plain))),
+            ("my-own-fn1:$LATEST", None, Some(("my-own-fn1", Latest))),
+            ("000000000000:function:f", None, Some(("f", Plain))),
+            ("arn:aws:lambda:us-east-1:000000000000:function:f", None, Some(("f", Plain))),
+            ("arn:aws:lambda:us-east-1:000000000000:function:f:$LATEST", None, Some(("f", Latest))),
+            ("arn:aws:lambda:us-east-1:000000000000:function:f:live", None, Some(("f", Alias("live".to_owned())))),
             ("arn:aws:lambda:eu-west-1:000000000000:function:f", None, None),
             ("arn:aws:lambda:us-east-1:111111111111:function:f", None, None),
             ("arn:aws:s3:::f", None, None),
-            ("f:3", None, None),
-            ("f", Some("live"), None),
+            ("f:3", None, Some(("f", Version(3)))),
+            ("f", Some("live"), Some(("f", Alias("live".to_owned())))),
             ("f:$LATEST", Some("3"), None),
             ("f:", None, None),
             ("", None, None),
         ] {
             let found = resolve(&scope, text, qualifier).ok();
-            let found = found.as_ref().map(|target| (target.key.name.as_str(), target.naming));
+            let found = found.map(|target| (target.key.name, target.qualifier));
+            let expected = expected.map(|(name, qualifier)| (name.to_owned(), qualifier));
             assert_eq!(found, expected, "{text} {qualifier:?}");
         }
     }
 
     #[test]
     fn what_is_missing_is_named_by_its_arn() {
-        let error = resolve(&Scope::default(), "f", Some("live")).unwrap_err();
+        let key = FunctionKey::new(&Scope::default(), "f");
+        let error = Qualifier::parse("live").not_found(&key);
         assert_eq!(error.message, "Function not found: arn:aws:lambda:us-east-1:000000000000:function:f:live");
         assert_eq!((error.code.as_ref(), error.status), ("ResourceNotFoundException", 404));
     }

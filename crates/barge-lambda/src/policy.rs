@@ -1,7 +1,6 @@
 //! A function's resource-based policy: statements as AddPermission makes them, their JSON, and what they permit
 //! (Lambda Developer Guide, "Viewing resource-based IAM policies in Lambda").
 
-use crate::names::FunctionKey;
 use barge_core::{Arn, Document};
 use barge_wire::lambda::AddPermissionRequest;
 use serde::{Deserialize, Serialize};
@@ -35,14 +34,14 @@ impl Statement {
         }
     }
 
-    /// The statement as AWS writes it into the policy.
-    pub(crate) fn document(&self, function: &FunctionKey) -> Document {
+    /// The statement as AWS writes it into the policy of what has the ARN `resource`.
+    pub(crate) fn document(&self, resource: &str) -> Document {
         let mut members = vec![
             ("Sid", Document::from(self.sid.as_str())),
             ("Effect", "Allow".into()),
             ("Principal", principal(&self.principal)),
             ("Action", self.action.as_str().into()),
-            ("Resource", function.arn().to_string().into()),
+            ("Resource", resource.into()),
         ];
         let equals = [
             ("AWS:SourceAccount", &self.source_account),
@@ -87,8 +86,8 @@ fn principal(text: &str) -> Document {
 }
 
 /// The whole policy as GetPolicy gives it.
-pub(crate) fn json(function: &FunctionKey, statements: &[Statement]) -> String {
-    let statements = statements.iter().map(|statement| statement.document(function)).collect();
+pub(crate) fn json(resource: &str, statements: &[Statement]) -> String {
+    let statements = statements.iter().map(|statement| statement.document(resource)).collect();
     Document::map([
         ("Version", Document::from("2012-10-17")),
         ("Id", "default".into()),
@@ -135,7 +134,6 @@ fn like(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use barge_core::Scope;
 
     fn statement(principal: &str, source_arn: Option<&str>, source_account: Option<&str>) -> Statement {
         Statement {
@@ -174,10 +172,10 @@ mod tests {
 
     #[test]
     fn the_policy_reads_as_awss_own() {
-        let function = FunctionKey::new(&Scope::default(), "f");
+        let function = "arn:aws:lambda:us-east-1:000000000000:function:f";
         let statements = [statement("s3.amazonaws.com", Some("arn:aws:s3:::b"), Some("000000000000"))];
         assert_eq!(
-            json(&function, &statements),
+            json(function, &statements),
             r#"{"Version":"2012-10-17","Id":"default","Statement":[{"Sid":"s","Effect":"Allow","Principal":{"Service":"s3.amazonaws.com"},"Action":"lambda:InvokeFunction","Resource":"arn:aws:lambda:us-east-1:000000000000:function:f","Condition":{"StringEquals":{"AWS:SourceAccount":"000000000000"},"ArnLike":{"AWS:SourceArn":"arn:aws:s3:::b"}}}]}"#
         );
         assert_eq!(principal("123456789012").to_json(), r#"{"AWS":"arn:aws:iam::123456789012:root"}"#);

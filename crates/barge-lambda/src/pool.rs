@@ -112,7 +112,11 @@ impl Pools {
     pub(crate) fn permit(self: &Arc<Self>, key: &FunctionKey, limit: Limit) -> Result<Permit, Throttled> {
         let mut inner = self.inner();
         let (running, most) = match limit {
-            Limit::Reserved(most) => (inner.pools.get(key).map_or(0, |pool| pool.in_flight), most),
+            // What is reserved is reserved for all versions together.
+            Limit::Reserved(most) => {
+                let same = |other: &FunctionKey| other.scope == key.scope && other.name == key.name;
+                (inner.pools.iter().filter(|(other, _)| same(other)).map(|(_, pool)| pool.in_flight).sum(), most)
+            }
             Limit::Unreserved(most) => (inner.unreserved.get(&key.scope).copied().unwrap_or(0), most),
         };
         if running >= most {

@@ -1,6 +1,7 @@
 //! Every function, in memory for reading and in the database for good. A change is seen after its commit.
 
 use crate::function::Function;
+use crate::layers::Layers;
 use crate::names::FunctionKey;
 use barge_core::{AwsError, Scope};
 use barge_store::{Store, rusqlite::params, sql};
@@ -26,6 +27,7 @@ pub(crate) enum Change<T> {
 pub(crate) struct Registry {
     store: Store,
     functions: RwLock<BTreeMap<FunctionKey, Arc<Function>>>,
+    pub(crate) layers: Layers,
     /// Held from reading a function until its change is committed.
     changing: tokio::sync::Mutex<()>,
 }
@@ -45,7 +47,8 @@ impl Registry {
                 Ok((function.key.clone(), Arc::new(function)))
             })
             .collect::<Result<_, AwsError>>()?;
-        Ok(Self { store, functions: RwLock::new(functions), changing: tokio::sync::Mutex::default() })
+        let layers = Layers::open(store.clone())?;
+        Ok(Self { store, functions: RwLock::new(functions), layers, changing: tokio::sync::Mutex::default() })
     }
 
     fn functions(&self) -> RwLockReadGuard<'_, BTreeMap<FunctionKey, Arc<Function>>> {
@@ -72,9 +75,9 @@ impl Registry {
         of_scope.take(limit).map(|(_, function)| Arc::clone(function)).collect()
     }
 
-    /// Whether a function runs the code `sha256`.
+    /// Whether a function, a version of one or a layer needs the code `sha256`.
     pub(crate) fn uses_code(&self, sha256: &str) -> bool {
-        self.functions().values().any(|function| function.code.sha256 == sha256)
+        self.functions().values().any(|function| function.uses_code(sha256)) || self.layers.uses_code(sha256)
     }
 
     /// Every function of `scope`.
@@ -107,7 +110,7 @@ impl Registry {
 
     async fn save(&self, function: &Function) -> Result<(), AwsError> {
         let body = serde_json::to_string(function).map_err(AwsError::internal)?;
-        let FunctionKey { scope, name } = function.key.clone();
+        let FunctionKey { scope, name, .. } = function.key.clone();
         self.store
             .write(move |tx| {
                 let row = params![scope.account.as_str(), scope.region.as_str(), name, body];
@@ -119,7 +122,7 @@ impl Registry {
     }
 
     async fn erase(&self, key: &FunctionKey) -> Result<(), AwsError> {
-        let FunctionKey { scope, name } = key.clone();
+        let FunctionKey { scope, name, .. } = key.clone();
         self.store
             .write(move |tx| {
                 let row = params![scope.account.as_str(), scope.region.as_str(), name];

@@ -1,6 +1,7 @@
 //! What a client sets for a function: defaults, limits, and the refusal, by name, of everything Barge does not honour.
 
 use crate::function::host_architecture;
+use crate::layers::LayerRef;
 use crate::runtimes::Family;
 use barge_core::{Arn, AwsError};
 use barge_wire::lambda::{
@@ -50,6 +51,9 @@ pub(crate) struct Settings {
     pub tmp_mib: u32,
     /// The log group, where it is not `/aws/lambda/NAME`.
     pub log_group: Option<String>,
+    /// What is laid under `/opt`, the lowest first.
+    #[serde(default)]
+    pub layers: Vec<LayerRef>,
 }
 
 impl Settings {
@@ -58,13 +62,11 @@ impl Settings {
         refuse(&[
             ("PackageType Image", request.package_type == Some(PackageType::Image)),
             ("ImageConfig", request.image_config.is_some()),
-            ("Publish", request.publish == Some(true)),
             ("PublishTo", request.publish_to.is_some()),
             ("VpcConfig", in_vpc(request.vpc_config.as_ref())),
             ("DeadLetterConfig", has_dead_letters(request.dead_letter_config.as_ref())),
             ("KMSKeyArn", is_set(request.kms_key_arn.as_ref())),
             ("TracingConfig mode Active", is_traced(request.tracing_config.as_ref())),
-            ("Layers", has_any(request.layers.as_ref())),
             ("FileSystemConfigs", has_any::<FileSystemConfig>(request.file_system_configs.as_ref())),
             ("CodeSigningConfigArn", is_set(request.code_signing_config_arn.as_ref())),
             ("SnapStart", has_snap_start(request.snap_start.as_ref())),
@@ -90,6 +92,7 @@ impl Settings {
             environment: environment(request.environment.as_ref())?,
             tmp_mib: tmp(request.ephemeral_storage.as_ref())?.unwrap_or(512),
             log_group: logging(request.logging_config.as_ref())?,
+            layers: Vec::new(),
         })
     }
 
@@ -101,7 +104,6 @@ impl Settings {
             ("DeadLetterConfig", has_dead_letters(request.dead_letter_config.as_ref())),
             ("KMSKeyArn", is_set(request.kms_key_arn.as_ref())),
             ("TracingConfig mode Active", is_traced(request.tracing_config.as_ref())),
-            ("Layers", has_any(request.layers.as_ref())),
             ("FileSystemConfigs", has_any::<FileSystemConfig>(request.file_system_configs.as_ref())),
             ("SnapStart", has_snap_start(request.snap_start.as_ref())),
             ("CapacityProviderConfig", request.capacity_provider_config.is_some()),
@@ -126,6 +128,7 @@ impl Settings {
                 Some(given) => logging(Some(given))?,
                 None => old.log_group,
             },
+            layers: old.layers,
         })
     }
 
@@ -289,11 +292,8 @@ mod tests {
 
     #[test]
     fn what_is_not_honoured_is_refused_by_name() {
-        let layers = Some(vec!["arn:aws:lambda:us-east-1:1:layer:l:1".to_owned()]);
         let vpc = Some(VpcConfig { subnet_ids: Some(vec!["subnet-1".to_owned()]), ..VpcConfig::default() });
         for (request, word) in [
-            (CreateFunctionRequest { publish: Some(true), ..request() }, "Publish"),
-            (CreateFunctionRequest { layers, ..request() }, "Layers"),
             (CreateFunctionRequest { vpc_config: vpc, ..request() }, "VpcConfig"),
             (CreateFunctionRequest { package_type: Some(PackageType::Image), ..request() }, "Image"),
             (CreateFunctionRequest { runtime: Some(Runtime::Java21), ..request() }, "java21"),

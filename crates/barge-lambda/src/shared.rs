@@ -1,6 +1,7 @@
 //! What every part of the service needs of the others, and how an event finds an instance.
 
 use crate::code::CodeStore;
+use crate::code::Opt;
 use crate::config::{LambdaConfig, Prewarm};
 use crate::function::Function;
 use crate::instance::{Answer, Invoke, Outcome, launch};
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub registry: Registry,
     pub runtimes: Runtimes,
     pub code: Arc<CodeStore>,
+    pub opt: Opt,
     pub pools: Arc<Pools>,
     /// Where each instance has a directory while it lives.
     pub instances_dir: PathBuf,
@@ -79,6 +81,12 @@ impl Shared {
         Err(error::service_exception("No instance of the function took the event."))
     }
 
+    /// A number from 0 to 1, 1 excluded.
+    pub(crate) fn chance(&self) -> f64 {
+        let bits = u32::from_str_radix(&self.ambient.ids.hex(8), 16).unwrap_or(0);
+        f64::from(bits) / (f64::from(u32::MAX) + 1.0)
+    }
+
     /// `Root=1-…;Parent=…;Sampled=0`, as functions find it in `_X_AMZN_TRACE_ID`.
     fn trace_id(&self) -> String {
         let ids = &self.ambient.ids;
@@ -111,8 +119,7 @@ impl Shared {
 
     /// After an instance: its code may be nobody's now.
     pub(crate) async fn instance_ended(self: &Arc<Self>, function: &Function) {
-        let current = self.registry.get(&function.key);
-        if current.is_none_or(|current| current.code != function.code) {
+        if !self.registry.uses_code(&function.code.sha256) {
             self.collect_code().await;
         }
     }

@@ -185,7 +185,9 @@ impl CloudWatchLogs {
         self.store
             .read(move |connection| {
                 let mut statement = sql(connection.prepare_cached(
-                    "SELECT name, created, retention, stored, protected FROM logs_groups
+                    "SELECT name, created, retention, stored, protected,
+                            (SELECT count(*) FROM logs_metric_filters f WHERE f.grp = logs_groups.id)
+                     FROM logs_groups
                      WHERE account = ?1 AND region = ?2 AND name > ?3
                        AND substr(name, 1, length(?4)) = ?4 AND instr(name, ?5) > 0
                        AND (?6 IS NULL OR name IN (SELECT value FROM json_each(?6)))
@@ -235,7 +237,7 @@ fn describe(scope: &Scope, row: &barge_store::rusqlite::Row<'_>) -> Result<LogGr
         log_group_name: Some(name),
         creation_time: Some(row.get(1)?),
         retention_in_days: row.get(2)?,
-        metric_filter_count: Some(0),
+        metric_filter_count: Some(row.get(5)?),
         arn: Some(format!("{arn}:*")),
         log_group_arn: Some(arn),
         stored_bytes: Some(row.get(3)?),

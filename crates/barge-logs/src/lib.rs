@@ -1,6 +1,6 @@
 //! Amazon CloudWatch Logs: groups, streams, events; and the sink that Barge's own functions and containers write to.
 //!
-//! Insights, Live Tail, metric and subscription filters, and everything else that the model has and the list of
+//! Insights, Live Tail, subscription filters, and everything else that the model has and the list of
 //! operations has not, answers NotImplemented by name.
 
 mod append;
@@ -9,6 +9,7 @@ mod errors;
 mod filter;
 mod groups;
 mod merge;
+mod metric_filters;
 mod names;
 mod pattern;
 mod read;
@@ -25,10 +26,11 @@ use barge_core::{Ambient, AwsError, Context};
 use barge_store::{Store, StoreError};
 use barge_wire::logs::{
     CreateLogGroupRequest, CreateLogStreamRequest, DeleteLogGroupRequest, DeleteLogStreamRequest,
-    DeleteRetentionPolicyRequest, DescribeLogGroupsRequest, DescribeLogGroupsResponse, DescribeLogStreamsRequest,
-    DescribeLogStreamsResponse, FilterLogEventsRequest, FilterLogEventsResponse, GetLogEventsRequest,
-    GetLogEventsResponse, ListTagsForResourceRequest, ListTagsForResourceResponse, ListTagsLogGroupRequest,
-    ListTagsLogGroupResponse, Logs, PutLogEventsRequest, PutLogEventsResponse, PutLogGroupDeletionProtectionRequest,
+    DeleteMetricFilterRequest, DeleteRetentionPolicyRequest, DescribeLogGroupsRequest, DescribeLogGroupsResponse,
+    DescribeLogStreamsRequest, DescribeLogStreamsResponse, DescribeMetricFiltersRequest, DescribeMetricFiltersResponse,
+    FilterLogEventsRequest, FilterLogEventsResponse, GetLogEventsRequest, GetLogEventsResponse,
+    ListTagsForResourceRequest, ListTagsForResourceResponse, ListTagsLogGroupRequest, ListTagsLogGroupResponse, Logs,
+    PutLogEventsRequest, PutLogEventsResponse, PutLogGroupDeletionProtectionRequest, PutMetricFilterRequest,
     PutRetentionPolicyRequest, TagLogGroupRequest, TagResourceRequest, UntagLogGroupRequest, UntagResourceRequest,
 };
 use std::time::Duration;
@@ -128,6 +130,22 @@ impl Logs for CloudWatchLogs {
         input: FilterLogEventsRequest,
     ) -> Result<FilterLogEventsResponse, AwsError> {
         self.filter_events(cx, input).await
+    }
+
+    async fn put_metric_filter(&self, cx: &Context, input: PutMetricFilterRequest) -> Result<(), AwsError> {
+        self.put_filter(cx, input).await
+    }
+
+    async fn describe_metric_filters(
+        &self,
+        cx: &Context,
+        input: DescribeMetricFiltersRequest,
+    ) -> Result<DescribeMetricFiltersResponse, AwsError> {
+        self.describe_filters(cx, input).await
+    }
+
+    async fn delete_metric_filter(&self, cx: &Context, input: DeleteMetricFilterRequest) -> Result<(), AwsError> {
+        self.delete_filter(cx, input).await
     }
 
     async fn tag_resource(&self, cx: &Context, input: TagResourceRequest) -> Result<(), AwsError> {

@@ -1,7 +1,8 @@
 //! The tables. Events are one row each, clustered by stream and time, so that appending touches the end of a stream's
 //! range and a page is one seek.
 
-pub(crate) const STEPS: &[&str] = &["
+pub(crate) const STEPS: &[&str] = &[
+    "
 CREATE TABLE logs_groups (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     account TEXT NOT NULL, region TEXT NOT NULL, name TEXT NOT NULL,
@@ -31,4 +32,12 @@ CREATE TABLE logs_events (
     PRIMARY KEY (stream, at, seq)
 ) WITHOUT ROWID;
 CREATE TABLE logs_trash (stream INTEGER PRIMARY KEY);
-"];
+",
+    "
+CREATE TABLE logs_metric_filters (
+    grp INTEGER NOT NULL REFERENCES logs_groups (id) ON DELETE CASCADE,
+    name TEXT NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (grp, name)
+) WITHOUT ROWID;
+",
+];

@@ -310,7 +310,7 @@ async fn names_in_use_and_names_that_are_not_there() {
 #[tokio::test]
 async fn templates_make_groups_and_streams() {
     let f = Fixture::new();
-    let [group, stream] = &crate::resources::resources(&f.service)[..] else { panic!("two types") };
+    let [group, stream, ..] = &crate::resources::resources(&f.service)[..] else { panic!("two types") };
     let creation = |token: &str, properties: Document| Creation {
         properties,
         logical_id: "Logs".to_owned(),

@@ -64,7 +64,7 @@ async fn what_is_lacking_is_refused_by_name() {
         (Call::new("GET", "/bucket?lifecycle"), "GetBucketLifecycleConfiguration"),
         (Call::new("PUT", "/bucket/k?renameObject"), "RenameObject"),
         (Call::new("GET", "/bucket?versions"), "ListObjectVersions"),
-        (Call::new("PUT", "/bucket/k").header("x-amz-server-side-encryption", "AES256"), "ServerSideEncryption"),
+        (Call::new("PUT", "/bucket/k").header("x-amz-server-side-encryption", "aws:kms"), "ServerSideEncryption"),
     ] {
         let answer = bench.refused(501, "NotImplemented", call).await;
         assert!(answer.element("Message").contains(name), "{}", answer.text());

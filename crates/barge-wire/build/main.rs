@@ -16,6 +16,7 @@ const SERVICES: &[(&str, &str)] = &[
     ("iam", "ValidationError"),
     ("lambda", "ValidationException"),
     ("logs", "InvalidParameterException"),
+    ("ssm", "ValidationException"),
     ("sts", "ValidationError"),
 ];
 

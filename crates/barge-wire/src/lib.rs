@@ -52,6 +52,8 @@ services! {
     lambda = "lambda.rs";
     /// Amazon CloudWatch Logs.
     logs = "logs.rs";
+    /// AWS Systems Manager (Parameter Store).
+    ssm = "ssm.rs";
     /// AWS STS.
     sts = "sts.rs";
 }

@@ -5,7 +5,7 @@ use crate::operator::OperatorCalls;
 use anyhow::Context as _;
 use barge_batch::runner::EngineRunner;
 use barge_batch::{BatchService, Ports as BatchPorts, Settings as BatchSettings};
-use barge_cloudformation::{CloudFormation, Registry};
+use barge_cloudformation::{CloudFormation, Ports as FormationPorts, Registry};
 use barge_core::ports::{EventSink, ImageSource, KeyDirectory, LogSink, ObjectStore};
 use barge_core::{Ambient, AwsError};
 use barge_dynamodb::DynamoDb;
@@ -18,6 +18,7 @@ use barge_image::{ImageStore, LocalPaths};
 use barge_lambda::{EngineSandboxes, LambdaConfig, LambdaPorts, LambdaService};
 use barge_logs::CloudWatchLogs;
 use barge_s3::{Neighbours, S3Service};
+use barge_ssm::SsmService;
 use barge_store::Store;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
@@ -91,6 +92,7 @@ impl Cloud {
         let batch = BatchService::open(store.clone(), ambient.clone(), batch_ports, batch_settings).await?;
         let dynamodb = Arc::new(DynamoDb::new(data_dir.join("dynamodb"), &ambient));
         let ec2 = Arc::new(Ec2Service::open(store.clone(), ambient.clone())?);
+        let ssm = Arc::new(SsmService::open(store.clone(), ambient.clone())?);
 
         let providers = [
             barge_batch::resources::resources(&batch),
@@ -101,10 +103,17 @@ impl Cloud {
             barge_lambda::resources::resources(&lambda),
             barge_logs::resources::resources(&logs),
             barge_s3::resources::resources(&s3),
+            barge_ssm::resources::resources(&ssm),
         ];
         let registry = Registry::new(providers.concat());
-        let objects = Arc::clone(&s3) as Arc<dyn ObjectStore>;
-        let formation = CloudFormation::open(store, ambient.clone(), registry, objects)?;
+        let formation_ports = FormationPorts {
+            objects: Arc::clone(&s3) as Arc<dyn ObjectStore>,
+            functions: Arc::clone(&lambda) as _,
+            credentials: Arc::clone(&iam) as _,
+            keys: Arc::clone(&keys),
+            parameters: Some(Arc::clone(&ssm) as _),
+        };
+        let formation = CloudFormation::open(store, ambient.clone(), registry, formation_ports)?;
 
         let services = Services {
             services: vec![
@@ -115,21 +124,25 @@ impl Cloud {
                 barge_wire::iam::service(Arc::clone(&iam)),
                 barge_wire::lambda::service(Arc::clone(&lambda)),
                 barge_wire::logs::service(Arc::clone(&logs)),
+                barge_wire::ssm::service(ssm),
                 barge_wire::sts::service(iam),
                 Arc::new(OperatorCalls(Arc::clone(&batch))),
                 Arc::clone(&dynamodb) as _,
             ],
             s3: s3_mount(s3),
             mounts: vec![
-                ("/v2/", registry_mount(ecr)),
+                ("/v2/", registry_mount(Arc::clone(&ecr))),
                 (METRICS, metrics_mount(Arc::clone(&batch))),
                 (CREDENTIALS, credentials_mount(batch)),
                 (FUNCTION_CODE, code_mount(Arc::clone(&lambda))),
+                (STACK_SIGNALS, signal_mount(Arc::clone(&formation))),
             ],
         };
         let gateway = Arc::new(Gateway::new(services, keys, ambient));
         let mut sweeps = tokio::task::JoinSet::new();
         sweeps.spawn(async move { dynamodb.run_sweeps().await });
+        let expiring = Arc::clone(&ecr);
+        sweeps.spawn(async move { expiring.run_sweeps().await });
         sweeps.spawn(async move { logs.run_sweeps().await });
         lambda.start();
         formation.resume().await?;
@@ -232,6 +245,30 @@ fn code_mount(lambda: Arc<LambdaService>) -> Mount {
             match tokio::fs::read(path).await {
                 Ok(zip) => Response::new(barge_gateway::full(zip)),
                 Err(_) => gone(),
+            }
+        })
+    })
+}
+
+/// Where custom resources and wait conditions are answered; a token follows.
+const STACK_SIGNALS: &str = "/_barge/cloudformation/";
+
+fn signal_mount(formation: Arc<CloudFormation>) -> Mount {
+    Arc::new(move |request: Request<Incoming>| {
+        let formation = Arc::clone(&formation);
+        Box::pin(async move {
+            if request.method() != http::Method::PUT {
+                return refused(&AwsError::new("MethodNotAllowed", 405, "The URL takes PUT requests."));
+            }
+            let token = request.uri().path().strip_prefix(STACK_SIGNALS).unwrap_or_default().to_owned();
+            let limited = http_body_util::Limited::new(request.into_body(), CloudFormation::LONGEST_LETTER);
+            let body = match limited.collect().await {
+                Ok(body) => body.to_bytes(),
+                Err(_) => return refused(&AwsError::new("EntityTooLarge", 400, "The body is too long.")),
+            };
+            match formation.deliver(&token, &body).await {
+                Ok(()) => Response::new(barge_gateway::full(Vec::new())),
+                Err(error) => refused(&error),
             }
         })
     })

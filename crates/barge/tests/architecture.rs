@@ -20,6 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "barge-lambda",
             "barge-logs",
             "barge-s3",
+            "barge-ssm",
         ],
     ),
     ("front", &["barge-gateway"]),

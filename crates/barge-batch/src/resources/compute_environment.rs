@@ -102,7 +102,7 @@ impl Disposable for ComputeEnvironmentProvider {
         self.0.update_environment(cx, disable).await.map(drop)
     }
 
-    async fn remove(&self, cx: &Context, arn: &str) -> Result<(), AwsError> {
+    async fn start_deletion(&self, cx: &Context, arn: &str) -> Result<(), AwsError> {
         self.0.delete_environment(cx, arn).await
     }
 }

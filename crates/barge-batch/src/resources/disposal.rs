@@ -17,7 +17,7 @@ pub(super) trait Disposable: ResourceProvider {
     async fn disable(&self, cx: &Context, arn: &str) -> Result<(), AwsError>;
 
     /// Has it go.
-    async fn remove(&self, cx: &Context, arn: &str) -> Result<(), AwsError>;
+    async fn start_deletion(&self, cx: &Context, arn: &str) -> Result<(), AwsError>;
 }
 
 /// Disables and deletes, and waits until it is gone. Repeated after a crash it goes on where it was.
@@ -31,7 +31,7 @@ pub(super) async fn dispose(
         return Ok(());
     }
     match resource.disable(cx, arn).await {
-        Ok(()) => resource.remove(cx, arn).await?,
+        Ok(()) => resource.start_deletion(cx, arn).await?,
         // It is being deleted already: only its end is to be awaited.
         Err(error) if error.is("ClientException") => {}
         Err(error) => return Err(error),

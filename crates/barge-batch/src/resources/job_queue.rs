@@ -99,7 +99,7 @@ impl Disposable for JobQueueProvider {
         self.0.update_queue(cx, disable).await.map(drop)
     }
 
-    async fn remove(&self, cx: &Context, arn: &str) -> Result<(), AwsError> {
+    async fn start_deletion(&self, cx: &Context, arn: &str) -> Result<(), AwsError> {
         self.0.delete_queue(cx, arn).await
     }
 }

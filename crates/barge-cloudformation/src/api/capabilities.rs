@@ -47,13 +47,30 @@ impl Needed {
     }
 }
 
+/// Whether the operation carries out a template's transforms at once, unseen: a change set shows what comes of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transforms {
+    Unseen,
+    Shown,
+}
+
 /// `InsufficientCapabilitiesException` where `given` lacks what the template needs.
-pub(super) fn check(template: &Template, given: &[Capability]) -> Result<(), AwsError> {
-    let Some(needed) = Needed::by(template) else { return Ok(()) };
-    if given.contains(&Capability::CapabilityNamedIam) || given.contains(&needed.capability) {
+pub(crate) fn check(template: &Template, given: &[Capability], transforms: Transforms) -> Result<(), AwsError> {
+    let mut lacking = Vec::new();
+    if let Some(needed) = Needed::by(template)
+        && !given.contains(&Capability::CapabilityNamedIam)
+        && !given.contains(&needed.capability)
+    {
+        lacking.push(needed.capability.as_str());
+    }
+    let expand = Capability::CapabilityAutoExpand;
+    if transforms == Transforms::Unseen && !template.transforms.is_empty() && !given.contains(&expand) {
+        lacking.push(expand.as_str());
+    }
+    if lacking.is_empty() {
         return Ok(());
     }
-    Err(error::insufficient_capabilities_exception(format!("Requires capabilities : [{}]", needed.capability)))
+    Err(error::insufficient_capabilities_exception(format!("Requires capabilities : [{}]", lacking.join(", "))))
 }
 
 #[cfg(test)]
@@ -67,7 +84,7 @@ mod tests {
         let plain = template("Resources: {B: {Type: 'AWS::S3::Bucket'}}");
         let role = template("Resources: {R: {Type: 'AWS::IAM::Role'}}");
         let named = template("Resources: {R: {Type: 'AWS::IAM::Role', Properties: {RoleName: r}}}");
-        assert!(check(&plain, &[]).is_ok());
+        assert!(check(&plain, &[], Transforms::Unseen).is_ok());
         for (template, given, message) in [
             (&role, &[][..], Some("Requires capabilities : [CAPABILITY_IAM]")),
             (&role, &[Iam], None),
@@ -75,7 +92,17 @@ mod tests {
             (&named, &[Iam], Some("Requires capabilities : [CAPABILITY_NAMED_IAM]")),
             (&named, &[Iam, Named], None),
         ] {
-            assert_eq!(check(template, given).err().map(|error| error.message).as_deref(), message);
+            assert_eq!(check(template, given, Transforms::Unseen).err().map(|error| error.message).as_deref(), message);
         }
+    }
+
+    #[test]
+    fn transforms_that_nobody_sees_need_acknowledgement() {
+        let mut template = Template::parse("Resources: {B: {Type: 'AWS::S3::Bucket'}}").unwrap();
+        template.transforms = vec!["AWS::LanguageExtensions".to_owned()];
+        let unseen = check(&template, &[], Transforms::Unseen).unwrap_err();
+        assert_eq!(unseen.message, "Requires capabilities : [CAPABILITY_AUTO_EXPAND]");
+        assert!(check(&template, &[Capability::CapabilityAutoExpand], Transforms::Unseen).is_ok());
+        assert!(check(&template, &[], Transforms::Shown).is_ok());
     }
 }

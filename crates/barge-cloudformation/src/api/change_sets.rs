@@ -1,16 +1,51 @@
-//! Change sets that make a stack, as `aws cloudformation deploy` uses them. Those that would change one are refused.
+//! Change sets: what would make a stack or change it, as `aws cloudformation deploy` uses them.
 
+use super::capabilities::Transforms;
+use super::changes::{self, Values};
+use super::proposal::{self, Proposal, Wanted};
 use super::request::{self, refuse, some, watches};
 use super::stacks::{self, Settings, capability_list, tag_list};
-use super::{CloudFormation, capabilities, invalid, lacking, pages};
-use crate::engine::{self, ChangeSetRecord, HIDDEN, OnFailure, Phase, StackRecord};
+use super::{CloudFormation, invalid, lacking, pages, roles};
+use crate::engine::{
+    self, Action, ChangeSetKind, ChangeSetRecord, OnFailure, Phase, PlannedResource, ResourceDifference, StackRecord,
+    UpdateOrder, updatable, update_choice,
+};
 use barge_core::{AwsError, Context};
 use barge_wire::cloudformation::{
-    self as wire, Change, ChangeAction, ChangeSetStatus, ChangeSetSummary, ChangeSetType, ChangeType,
-    CreateChangeSetInput, CreateChangeSetOutput, DeleteChangeSetInput, DeleteChangeSetOutput, DescribeChangeSetInput,
-    DescribeChangeSetOutput, ExecuteChangeSetInput, ExecuteChangeSetOutput, ExecutionStatus, ListChangeSetsInput,
-    ListChangeSetsOutput, OnStackFailure, ResourceChange, StackStatus, error,
+    self as wire, ChangeSetStatus, ChangeSetSummary, ChangeSetType, CreateChangeSetInput, CreateChangeSetOutput,
+    DeleteChangeSetInput, DeleteChangeSetOutput, DescribeChangeSetInput, DescribeChangeSetOutput,
+    ExecuteChangeSetInput, ExecuteChangeSetOutput, ExecutionStatus, ListChangeSetsInput, ListChangeSetsOutput,
+    OnStackFailure, StackStatus, error,
 };
+
+const NO_CHANGES: &str = "The submitted information didn't contain changes. Submit different information to create a \
+                          change set.";
+
+/// What kind of change set a request asks for, given the stack that has the name.
+fn kind(input: &CreateChangeSetInput, existing: Option<&StackRecord>) -> Result<ChangeSetKind, AwsError> {
+    let review = existing.is_none_or(|stack| stack.status == StackStatus::ReviewInProgress);
+    match (input.change_set_type.unwrap_or(ChangeSetType::Update), existing) {
+        (ChangeSetType::Create, _) if review => Ok(ChangeSetKind::Create),
+        (ChangeSetType::Create, _) => Err(invalid(format!(
+            "Stack [{}] already exists and cannot be created again with the changeSet [{}].",
+            input.stack_name, input.change_set_name
+        ))),
+        (ChangeSetType::Update, None) => Err(invalid(format!("Stack [{}] does not exist", input.stack_name))),
+        (ChangeSetType::Update, Some(stack)) if updatable(stack.status) => Ok(ChangeSetKind::Update),
+        (ChangeSetType::Update, Some(stack)) => {
+            Err(invalid(format!("Stack:{} is in {} state and can not be updated.", stack.id, stack.status)))
+        }
+        (ChangeSetType::Import, _) => Err(lacking("ChangeSetType IMPORT of CreateChangeSet")),
+    }
+}
+
+fn on_failure(choice: OnStackFailure) -> OnFailure {
+    match choice {
+        OnStackFailure::DoNothing => OnFailure::DoNothing,
+        OnStackFailure::Rollback => OnFailure::Rollback,
+        OnStackFailure::Delete => OnFailure::Delete,
+    }
+}
 
 pub(super) async fn create(
     service: &CloudFormation,
@@ -18,52 +53,55 @@ pub(super) async fn create(
     input: CreateChangeSetInput,
 ) -> Result<CreateChangeSetOutput, AwsError> {
     let existing = service.find(&cx.scope, &input.stack_name).await?.filter(StackRecord::live);
-    let review = existing.as_ref().is_none_or(|stack| stack.status == StackStatus::ReviewInProgress);
-    match (input.change_set_type.unwrap_or(ChangeSetType::Update), &existing) {
-        (ChangeSetType::Create, _) if review => {}
-        (ChangeSetType::Create, _) => {
-            let text = format!(
-                "Stack [{}] already exists and cannot be created again with the changeSet [{}].",
-                input.stack_name, input.change_set_name
-            );
-            return Err(invalid(text));
-        }
-        (ChangeSetType::Update, None) => return Err(invalid(format!("Stack [{}] does not exist", input.stack_name))),
-        (ChangeSetType::Update, Some(_)) => return Err(lacking("ChangeSetType UPDATE of CreateChangeSet")),
-        (ChangeSetType::Import, _) => return Err(lacking("ChangeSetType IMPORT of CreateChangeSet")),
-    }
+    let kind = kind(&input, existing.as_ref())?;
     refuse(
         "CreateChangeSet",
         &[
-            ("UsePreviousTemplate", input.use_previous_template == Some(true)),
             ("ResourceTypes", some(input.resource_types.as_ref())),
-            ("RoleARN", input.role_arn.is_some()),
             ("RollbackConfiguration", watches(input.rollback_configuration.as_ref())),
             ("NotificationARNs", some(input.notification_ar_ns.as_ref())),
             ("ResourcesToImport", some(input.resources_to_import.as_ref())),
-            ("IncludeNestedStacks", input.include_nested_stacks == Some(true)),
             ("ImportExistingResources", input.import_existing_resources == Some(true)),
             ("DeploymentMode", input.deployment_mode.is_some()),
             ("DeploymentConfig", input.deployment_config.is_some()),
             ("DisableValidation", input.disable_validation == Some(true)),
         ],
     )?;
+    let choice = input.on_stack_failure.map(on_failure);
+    if kind == ChangeSetKind::Update && choice == Some(OnFailure::Delete) {
+        return Err(invalid("OnStackFailure cannot be set to DELETE for a change set of type UPDATE"));
+    }
+    let wanted = Wanted {
+        body: input.template_body,
+        url: input.template_url,
+        previous_template: input.use_previous_template,
+        parameters: input.parameters,
+        tags: input.tags,
+        capabilities: input.capabilities.unwrap_or_default(),
+        transforms: Transforms::Shown,
+    };
     let settings = Settings {
         name: existing.as_ref().map_or_else(|| input.stack_name.clone(), |stack| stack.name.clone()),
-        tags: request::tags(input.tags)?,
-        capabilities: input.capabilities.unwrap_or_default(),
+        tags: std::collections::BTreeMap::new(),
+        capabilities: wanted.capabilities.clone(),
         on_failure: OnFailure::Rollback,
-        token: input.client_token,
+        token: input.client_token.clone(),
     };
     request::stack_name(&settings.name)?;
-    let (given, tags) = (settings.capabilities.clone(), settings.tags.clone());
-    let token = settings.token.clone();
     let stack =
         existing.unwrap_or_else(|| StackRecord { phase: Phase::Settled, ..stacks::blank(service, cx, settings) });
-    let body = request::template(service, cx, input.template_body, input.template_url).await?;
-    let parameters = request::parameters(input.parameters)?;
-    let plan = stacks::plan(service, &stack, &body, &parameters)?;
-    capabilities::check(&plan.template, &given)?;
+    let proposal = proposal::read(service, cx, &stack, wanted).await?;
+    let nested = |planned: &PlannedResource| planned.type_name == "AWS::CloudFormation::Stack";
+    let nested = input.include_nested_stacks == Some(true) && proposal.plan.resources.iter().any(nested);
+    refuse("CreateChangeSet", &[("IncludeNestedStacks", nested)])?;
+    let (_, role_arn) = roles::acting(service, cx, roles::of(input.role_arn, &stack)).await?;
+    let changes = match kind {
+        ChangeSetKind::Create => Some(additions(&proposal)),
+        ChangeSetKind::Update => {
+            let changed = proposal::compare(service, &stack, &proposal).await?;
+            if changed.nothing { None } else { Some(changed.resources) }
+        }
+    };
     let ambient = service.engine.ambient();
     let name = input.change_set_name;
     let set = ChangeSetRecord {
@@ -72,23 +110,47 @@ pub(super) async fn create(
         stack_id: stack.id.clone(),
         stack_name: stack.name.clone(),
         description: input.description,
-        template: body,
-        hidden: plan.template.parameters.iter().filter(|(_, p)| p.no_echo).map(|(name, _)| name.clone()).collect(),
-        parameters: plan.parameters.iter().map(|(name, bound)| (name.clone(), bound.text.clone())).collect(),
-        capabilities: given.iter().map(|capability| capability.as_str().to_owned()).collect(),
-        tags,
-        on_failure: input.on_stack_failure.map(|choice| match choice {
-            OnStackFailure::DoNothing => OnFailure::DoNothing,
-            OnStackFailure::Rollback => OnFailure::Rollback,
-            OnStackFailure::Delete => OnFailure::Delete,
-        }),
-        token,
+        hidden: hidden(&proposal),
+        parameters: proposal.plan.parameters.iter().map(|(name, bound)| (name.clone(), bound.text.clone())).collect(),
+        template: proposal.body,
+        capabilities: proposal.capabilities,
+        tags: proposal.tags,
+        on_failure: choice,
+        token: input.client_token,
         created: ambient.clock.now(),
         executed: false,
-        adds: plan.resources.iter().map(|r| (r.logical_id.clone(), r.type_name.clone())).collect(),
+        adds: Vec::new(),
+        failure: changes.is_none().then(|| NO_CHANGES.to_owned()),
+        changes: changes.unwrap_or_default(),
+        kind,
+        base: stack.operation,
+        role_arn,
     };
     let (id, stack_id) = store(service, stack, set).await?;
     Ok(CreateChangeSetOutput { id: Some(id), stack_id: Some(stack_id) })
+}
+
+fn hidden(proposal: &Proposal) -> Vec<String> {
+    let declared = proposal.plan.template.parameters.iter();
+    declared.filter(|(_, parameter)| parameter.no_echo).map(|(name, _)| name.clone()).collect()
+}
+
+/// What making a stack adds.
+fn additions(proposal: &Proposal) -> Vec<ResourceDifference> {
+    let planned = proposal.plan.resources.iter();
+    planned.map(|planned| addition(planned.logical_id.clone(), planned.type_name.clone())).collect()
+}
+
+fn addition(logical_id: String, type_name: String) -> ResourceDifference {
+    ResourceDifference {
+        logical_id,
+        type_name,
+        physical_id: None,
+        action: Action::Add,
+        replacement: None,
+        policy: None,
+        details: Vec::new(),
+    }
 }
 
 /// Stores a change set with its stack, which may be new. A repeated call with one token gives the first one's set.
@@ -97,12 +159,20 @@ async fn store(
     stack: StackRecord,
     set: ChangeSetRecord,
 ) -> Result<(String, String), AwsError> {
+    let ambient = service.engine.ambient();
+    let reviewed = Some("User Initiated".to_owned());
+    let event =
+        engine::stack_event(&stack, StackStatus::ReviewInProgress, reviewed, ambient.clock.now(), ambient.ids.as_ref());
     service
         .engine
         .store()
         .write(move |tx| {
             let holder = engine::stack_by_name(tx, &stack.scope, &stack.name)?;
-            if holder.is_some_and(|holder| holder.id != stack.id || holder.status != StackStatus::ReviewInProgress) {
+            let (new, other) = match &holder {
+                None => (true, set.kind == ChangeSetKind::Update),
+                Some(holder) => (false, holder.id != stack.id || holder.status != stack.status),
+            };
+            if other {
                 return Err(error::already_exists_exception(format!("Stack [{}] already exists", stack.name)));
             }
             if let Some(same) = engine::change_sets(tx, &stack.id)?.into_iter().find(|other| other.name == set.name) {
@@ -112,7 +182,12 @@ async fn store(
                 let text = format!("ChangeSet {} already exists", set.name);
                 return Err(error::already_exists_exception(text));
             }
-            engine::save_stack(tx, &stack, true)?;
+            if new {
+                engine::save_stack(tx, &stack, true)?;
+                if let Some(event) = &event {
+                    engine::add_event(tx, &stack.id, event)?;
+                }
+            }
             engine::save_change_set(tx, &set)?;
             Ok((set.id, stack.id))
         })
@@ -145,8 +220,51 @@ pub(super) async fn find(
     found.ok_or_else(missing)
 }
 
-fn execution_status(set: &ChangeSetRecord) -> ExecutionStatus {
-    if set.executed { ExecutionStatus::ExecuteComplete } else { ExecutionStatus::Available }
+/// A change set's template after its transforms.
+pub(super) async fn processed(
+    service: &CloudFormation,
+    cx: &Context,
+    set: &ChangeSetRecord,
+) -> Result<String, AwsError> {
+    let stack = service.existing(&cx.scope, &set.stack_id).await?;
+    let plan = proposal::plan(service, &stack, &set.template, set.parameters.clone()).await?;
+    Ok(plan.processed.unwrap_or_else(|| set.template.clone()))
+}
+
+/// Whether a change set can be executed, given its stack.
+fn execution_status(set: &ChangeSetRecord, stack: Option<&StackRecord>) -> ExecutionStatus {
+    let executed = stack.filter(|stack| stack.change_set.as_ref() == Some(&set.id));
+    match (set.executed, executed) {
+        (true, Some(stack)) if !stack.settled() => ExecutionStatus::ExecuteInProgress,
+        (true, Some(stack)) if failed(stack.status) => ExecutionStatus::ExecuteFailed,
+        (true, _) => ExecutionStatus::ExecuteComplete,
+        _ if set.failure.is_some() => ExecutionStatus::Unavailable,
+        _ if stack.is_none_or(|stack| stack.operation != set.base || !stack.live()) => ExecutionStatus::Obsolete,
+        _ if stack.is_some_and(|stack| {
+            set.kind == ChangeSetKind::Create && stack.status != StackStatus::ReviewInProgress
+        }) =>
+        {
+            ExecutionStatus::Obsolete
+        }
+        _ => ExecutionStatus::Available,
+    }
+}
+
+fn failed(status: StackStatus) -> bool {
+    use StackStatus as S;
+    matches!(
+        status,
+        S::CreateFailed
+            | S::RollbackComplete
+            | S::RollbackFailed
+            | S::UpdateFailed
+            | S::UpdateRollbackComplete
+            | S::UpdateRollbackFailed
+    )
+}
+
+fn status(set: &ChangeSetRecord) -> ChangeSetStatus {
+    if set.failure.is_some() { ChangeSetStatus::Failed } else { ChangeSetStatus::CreateComplete }
 }
 
 pub(super) async fn describe(
@@ -154,28 +272,18 @@ pub(super) async fn describe(
     cx: &Context,
     input: DescribeChangeSetInput,
 ) -> Result<DescribeChangeSetOutput, AwsError> {
-    refuse("DescribeChangeSet", &[("IncludePropertyValues", input.include_property_values == Some(true))])?;
     let set = find(service, cx, &input.change_set_name, input.stack_name.as_deref()).await?;
-    let execution_status = execution_status(&set);
-    let parameters = set.parameters.iter().map(|(key, value)| wire::Parameter {
-        parameter_key: Some(key.clone()),
-        parameter_value: Some(if set.hidden.contains(key) { HIDDEN.to_owned() } else { value.clone() }),
-        ..wire::Parameter::default()
-    });
+    let stack = service.find(&cx.scope, &set.stack_id).await?;
+    let values = if input.include_property_values == Some(true) { Values::Shown } else { Values::LeftOut };
+    let (execution_status, status) = (execution_status(&set, stack.as_ref()), status(&set));
+    let parameters = set
+        .parameters
+        .iter()
+        .map(|(key, value)| proposal::shown_parameter(key.clone(), value.clone(), None, set.hidden.contains(key)));
     let parameters: Vec<_> = parameters.collect();
-    let changes = set.adds.into_iter().map(|(logical_id, type_name)| Change {
-        r#type: Some(ChangeType::Resource),
-        resource_change: Some(ResourceChange {
-            action: Some(ChangeAction::Add),
-            logical_resource_id: Some(logical_id),
-            resource_type: Some(type_name),
-            scope: Some(Vec::new()),
-            details: Some(Vec::new()),
-            ..ResourceChange::default()
-        }),
-        ..Change::default()
-    });
-    let (changes, next_token) = pages::page(changes.collect(), input.next_token.as_deref())?;
+    let old = set.adds.into_iter().map(|(logical_id, type_name)| addition(logical_id, type_name));
+    let changes: Vec<_> = old.chain(set.changes).map(|difference| changes::change(difference, values)).collect();
+    let (changes, next_token) = pages::page(changes, input.next_token.as_deref())?;
     Ok(DescribeChangeSetOutput {
         change_set_name: Some(set.name),
         change_set_id: Some(set.id),
@@ -185,7 +293,8 @@ pub(super) async fn describe(
         parameters: Some(parameters).filter(|list| !list.is_empty()),
         creation_time: Some(set.created),
         execution_status: Some(execution_status),
-        status: Some(ChangeSetStatus::CreateComplete),
+        status: Some(status),
+        status_reason: set.failure,
         notification_ar_ns: Some(Vec::new()),
         rollback_configuration: Some(wire::RollbackConfiguration::default()),
         capabilities: Some(capability_list(&set.capabilities)).filter(|list| !list.is_empty()),
@@ -207,40 +316,85 @@ pub(super) async fn execute(
     cx: &Context,
     input: ExecuteChangeSetInput,
 ) -> Result<ExecuteChangeSetOutput, AwsError> {
-    let mut set = find(service, cx, &input.change_set_name, input.stack_name.as_deref()).await?;
-    let mut stack = service.existing(&cx.scope, &set.stack_id).await?;
+    let set = find(service, cx, &input.change_set_name, input.stack_name.as_deref()).await?;
+    let stack = service.existing(&cx.scope, &set.stack_id).await?;
     if set.executed && input.client_request_token.is_some() && stack.token == input.client_request_token {
         return Ok(ExecuteChangeSetOutput {});
     }
-    if set.executed || stack.status != StackStatus::ReviewInProgress {
+    let status = execution_status(&set, Some(&stack));
+    if status != ExecutionStatus::Available {
         return Err(error::invalid_change_set_status_exception(format!(
-            "ChangeSet [{}] cannot be executed in its current execution status of [{}]",
-            set.id,
-            if set.executed { ExecutionStatus::ExecuteComplete } else { ExecutionStatus::Obsolete }
+            "ChangeSet [{}] cannot be executed in its current execution status of [{status}]",
+            set.id
         )));
     }
-    stack.on_failure = match (set.on_failure, input.disable_rollback) {
+    let choice = match (set.on_failure, input.disable_rollback) {
         (Some(_), Some(true)) => {
             return Err(invalid("You can specify either DisableRollback or OnStackFailure, but not both"));
         }
         (Some(choice), _) => choice,
-        (None, Some(true)) => OnFailure::DoNothing,
-        (None, _) => OnFailure::Rollback,
+        (None, disabled) => update_choice(disabled),
     };
+    match set.kind {
+        ChangeSetKind::Create => make(service, cx, input, stack, set, choice).await?,
+        ChangeSetKind::Update => change(service, cx, input, &stack, set, choice).await?,
+    }
+    Ok(ExecuteChangeSetOutput {})
+}
+
+/// Makes the stack that the change set is for.
+async fn make(
+    service: &CloudFormation,
+    cx: &Context,
+    input: ExecuteChangeSetInput,
+    mut stack: StackRecord,
+    mut set: ChangeSetRecord,
+    choice: OnFailure,
+) -> Result<(), AwsError> {
+    stack.on_failure = choice;
     stack.retain_except_on_create = input.retain_except_on_create == Some(true);
-    stack.principal = cx.principal.clone();
+    (stack.principal, stack.role_arn) = roles::acting(service, cx, set.role_arn.clone()).await?;
     stack.token = input.client_request_token;
     stack.tags.clone_from(&set.tags);
     stack.capabilities.clone_from(&set.capabilities);
     stack.change_set = Some(set.id.clone());
     stack.started = service.engine.ambient().clock.now();
     stack.phase = Phase::Creating;
-    let plan = stacks::plan(service, &stack, &set.template, &set.parameters)?;
+    let plan = proposal::plan(service, &stack, &set.template, set.parameters.clone()).await?;
     stack.description.clone_from(&plan.template.description);
     set.executed = true;
     let body = set.template.clone();
-    service.engine.create(stack, plan, body, Some(set)).await?;
-    Ok(ExecuteChangeSetOutput {})
+    service.engine.create(stack, plan, body, Some(set)).await
+}
+
+/// Changes the stack that the change set is for.
+async fn change(
+    service: &CloudFormation,
+    cx: &Context,
+    input: ExecuteChangeSetInput,
+    stack: &StackRecord,
+    mut set: ChangeSetRecord,
+    choice: OnFailure,
+) -> Result<(), AwsError> {
+    let plan = proposal::plan(service, stack, &set.template, set.parameters.clone()).await?;
+    set.executed = true;
+    let (principal, role_arn) = roles::acting(service, cx, set.role_arn.clone()).await?;
+    let order = UpdateOrder {
+        plan,
+        body: set.template.clone(),
+        tags: set.tags.clone(),
+        capabilities: set.capabilities.clone(),
+        on_failure: choice,
+        retain_except_on_create: input.retain_except_on_create == Some(true),
+        token: input.client_request_token,
+        principal,
+        role_arn,
+        base: set.base,
+        executed: Some(Box::new(set)),
+        policy: None,
+        policy_during_update: None,
+    };
+    service.engine.update(&stack.id, order).await
 }
 
 pub(super) async fn delete(
@@ -270,17 +424,19 @@ pub(super) async fn list(
 ) -> Result<ListChangeSetsOutput, AwsError> {
     let stack = service.find(&cx.scope, &input.stack_name).await?;
     let stack = stack.ok_or_else(|| invalid(format!("Stack [{}] does not exist", input.stack_name)))?;
-    let sets = service.engine.store().read(move |db| engine::change_sets(db, &stack.id)).await?;
+    let id = stack.id.clone();
+    let sets = service.engine.store().read(move |db| engine::change_sets(db, &id)).await?;
     let (sets, next_token) = pages::page(sets, input.next_token.as_deref())?;
     let summaries = sets
         .into_iter()
         .map(|set| ChangeSetSummary {
-            execution_status: Some(execution_status(&set)),
+            execution_status: Some(execution_status(&set, Some(&stack))),
+            status: Some(status(&set)),
+            status_reason: set.failure,
             stack_id: Some(set.stack_id),
             stack_name: Some(set.stack_name),
             change_set_id: Some(set.id),
             change_set_name: Some(set.name),
-            status: Some(ChangeSetStatus::CreateComplete),
             creation_time: Some(set.created),
             description: set.description,
             include_nested_stacks: Some(false),

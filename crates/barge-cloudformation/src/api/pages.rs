@@ -16,10 +16,19 @@ pub(super) fn read(token: Option<&str>, start: i64) -> Result<i64, AwsError> {
 
 /// One page of `entries`, which the token counts from the first.
 pub(super) fn page<T>(entries: Vec<T>, token: Option<&str>) -> Result<(Vec<T>, Option<String>), AwsError> {
+    page_of(entries, token, PAGE)
+}
+
+/// The same with up to `most` entries.
+pub(super) fn page_of<T>(
+    entries: Vec<T>,
+    token: Option<&str>,
+    most: usize,
+) -> Result<(Vec<T>, Option<String>), AwsError> {
     let start = usize::try_from(read(token, 0)?).unwrap_or(usize::MAX);
-    let end = start.saturating_add(PAGE);
+    let end = start.saturating_add(most);
     let next = (entries.len() > end).then(|| end.to_string());
-    Ok((entries.into_iter().skip(start).take(PAGE).collect(), next))
+    Ok((entries.into_iter().skip(start).take(most).collect(), next))
 }
 
 #[cfg(test)]

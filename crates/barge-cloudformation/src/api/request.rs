@@ -1,6 +1,7 @@
-//! What requests about new stacks have in common.
+//! What requests about what stacks are to be have in common.
 
 use super::{CloudFormation, invalid, lacking, template_url};
+use crate::engine::ParameterRecord;
 use crate::template::Template;
 use barge_core::{AwsError, Context};
 use barge_wire::cloudformation::{Parameter, RollbackConfiguration, Tag};
@@ -42,20 +43,32 @@ pub(super) fn stack_name(name: &str) -> Result<(), AwsError> {
     )))
 }
 
-/// Values by parameter name.
-pub(super) fn parameters(list: Option<Vec<Parameter>>) -> Result<BTreeMap<String, String>, AwsError> {
+/// Values by parameter name; `previous` are the stack's.
+pub(super) fn parameters(
+    list: Option<Vec<Parameter>>,
+    previous: &BTreeMap<String, ParameterRecord>,
+) -> Result<BTreeMap<String, String>, AwsError> {
     let mut values = BTreeMap::new();
     for parameter in list.into_iter().flatten() {
         let key = parameter.parameter_key.ok_or_else(|| invalid("Every parameter must have a ParameterKey"))?;
-        if parameter.use_previous_value == Some(true) {
-            return Err(invalid(format!(
-                "Invalid input for parameter key {key}. Cannot specify usePreviousValue as true for a parameter key not \
-                 in the previous template"
-            )));
-        }
-        let value = parameter
-            .parameter_value
-            .ok_or_else(|| invalid(format!("Invalid input for parameter key {key}. ParameterValue must be given")))?;
+        let value = match (parameter.use_previous_value, parameter.parameter_value) {
+            (Some(true), Some(_)) => {
+                return Err(invalid(format!(
+                    "Invalid input for parameter key {key}. Cannot specify usePreviousValue as true and a value for a \
+                     parameter key"
+                )));
+            }
+            (Some(true), None) => previous.get(&key).map(|record| record.text.clone()).ok_or_else(|| {
+                invalid(format!(
+                    "Invalid input for parameter key {key}. Cannot specify usePreviousValue as true for a parameter \
+                     key not in the previous template"
+                ))
+            })?,
+            (_, Some(value)) => value,
+            (_, None) => {
+                return Err(invalid(format!("Invalid input for parameter key {key}. ParameterValue must be given")));
+            }
+        };
         if values.insert(key.clone(), value).is_some() {
             return Err(invalid(format!("Parameter {key} is given more than once")));
         }

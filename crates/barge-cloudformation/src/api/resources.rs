@@ -1,12 +1,11 @@
 //! DescribeStackResource, DescribeStackResources, ListStackResources.
 
-use super::{CloudFormation, invalid, pages};
+use super::{CloudFormation, drift, invalid, pages};
 use crate::engine::{self, ResourceRecord, StackRecord};
 use barge_core::{AwsError, Context};
 use barge_wire::cloudformation::{
     DescribeStackResourceInput, DescribeStackResourceOutput, DescribeStackResourcesInput, DescribeStackResourcesOutput,
     ListStackResourcesInput, ListStackResourcesOutput, ResourceStatus, StackResource, StackResourceDetail,
-    StackResourceDriftInformation, StackResourceDriftInformationSummary, StackResourceDriftStatus,
     StackResourceSummary,
 };
 
@@ -14,14 +13,8 @@ use barge_wire::cloudformation::{
 async fn begun(service: &CloudFormation, stack_id: &str) -> Result<Vec<(ResourceRecord, ResourceStatus)>, AwsError> {
     let id = stack_id.to_owned();
     let records = service.engine.store().read(move |db| engine::resources(db, &id)).await?;
-    Ok(records.into_iter().filter_map(|record| record.status.map(|status| (record, status))).collect())
-}
-
-fn drift() -> StackResourceDriftInformation {
-    StackResourceDriftInformation {
-        stack_resource_drift_status: StackResourceDriftStatus::NotChecked,
-        ..StackResourceDriftInformation::default()
-    }
+    let listed = records.into_iter().filter(ResourceRecord::listed);
+    Ok(listed.filter_map(|record| record.status.map(|status| (record, status))).collect())
 }
 
 pub(super) async fn describe_one(
@@ -31,10 +24,12 @@ pub(super) async fn describe_one(
 ) -> Result<DescribeStackResourceOutput, AwsError> {
     let stack = service.find(&cx.scope, &input.stack_name).await?;
     let stack = stack.ok_or_else(|| invalid(format!("Stack '{}' does not exist", input.stack_name)))?;
+    let drifts = drift::of_resources(service, &stack.id).await?;
     let found = begun(service, &stack.id).await?.into_iter().find(|(r, _)| r.logical_id == input.logical_resource_id);
     let (record, status) = found.ok_or_else(|| {
         invalid(format!("Resource {} does not exist for stack {}", input.logical_resource_id, stack.name))
     })?;
+    let drift = drift::resource_information(drifts.get(&record.logical_id));
     let detail = StackResourceDetail {
         stack_name: Some(stack.name),
         stack_id: Some(stack.id),
@@ -45,7 +40,7 @@ pub(super) async fn describe_one(
         resource_status: status,
         resource_status_reason: record.status_reason,
         metadata: Some(record.metadata.unwrap_or_else(|| "{}".to_owned())),
-        drift_information: Some(drift()),
+        drift_information: Some(drift),
         ..StackResourceDetail::default()
     };
     Ok(DescribeStackResourceOutput { stack_resource_detail: Some(detail) })
@@ -61,6 +56,7 @@ pub(super) async fn describe(
         (None, Some(physical_id)) => holder(service, cx, physical_id).await?,
         _ => return Err(invalid("You must specify either StackName or PhysicalResourceId, but not both")),
     };
+    let drifts = drift::of_resources(service, &stack.id).await?;
     let resources = begun(service, &stack.id)
         .await?
         .into_iter()
@@ -68,13 +64,13 @@ pub(super) async fn describe(
         .map(|(record, status)| StackResource {
             stack_name: Some(stack.name.clone()),
             stack_id: Some(stack.id.clone()),
-            logical_resource_id: record.logical_id,
             physical_resource_id: record.physical_id,
             resource_type: record.type_name,
             timestamp: record.changed,
             resource_status: status,
             resource_status_reason: record.status_reason,
-            drift_information: Some(drift()),
+            drift_information: Some(drift::resource_information(drifts.get(&record.logical_id))),
+            logical_resource_id: record.logical_id,
             ..StackResource::default()
         })
         // AWS's limit for this operation; ListStackResources pages.
@@ -95,20 +91,18 @@ pub(super) async fn list(
     input: ListStackResourcesInput,
 ) -> Result<ListStackResourcesOutput, AwsError> {
     let stack = service.existing(&cx.scope, &input.stack_name).await?;
+    let drifts = drift::of_resources(service, &stack.id).await?;
     let (records, next_token) = pages::page(begun(service, &stack.id).await?, input.next_token.as_deref())?;
     let summaries = records
         .into_iter()
         .map(|(record, status)| StackResourceSummary {
-            logical_resource_id: record.logical_id,
             physical_resource_id: record.physical_id,
             resource_type: record.type_name,
             last_updated_timestamp: record.changed,
             resource_status: status,
             resource_status_reason: record.status_reason,
-            drift_information: Some(StackResourceDriftInformationSummary {
-                stack_resource_drift_status: StackResourceDriftStatus::NotChecked,
-                ..StackResourceDriftInformationSummary::default()
-            }),
+            drift_information: Some(drift::resource_summary(drifts.get(&record.logical_id))),
+            logical_resource_id: record.logical_id,
             ..StackResourceSummary::default()
         })
         .collect();

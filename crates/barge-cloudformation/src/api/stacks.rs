@@ -1,15 +1,14 @@
 //! Stacks: CreateStack, DescribeStacks, ListStacks, DeleteStack, UpdateTerminationProtection.
 
+use super::capabilities::Transforms;
 use super::request::{self, refuse, some, watches};
-use super::{CloudFormation, capabilities, invalid, pages, pseudo};
-use crate::engine::{self, HIDDEN, OnFailure, Phase, Plan, StackRecord};
-use crate::template::{Pseudo, Template};
+use super::{CloudFormation, capabilities, drift, invalid, pages, policies, proposal, roles};
+use crate::engine::{self, Detection, OnFailure, Setting, StackRecord};
 use barge_core::{AwsError, Context};
 use barge_wire::cloudformation::{
     self as wire, Capability, CreateStackInput, CreateStackOutput, DeleteStackInput, DeploymentConfigMode,
-    DescribeStacksInput, DescribeStacksOutput, ListStacksInput, ListStacksOutput, StackDriftInformation,
-    StackDriftInformationSummary, StackDriftStatus, StackStatus, StackSummary, UpdateTerminationProtectionInput,
-    UpdateTerminationProtectionOutput,
+    DescribeStacksInput, DescribeStacksOutput, ListStacksInput, ListStacksOutput, StackStatus, StackSummary,
+    UpdateTerminationProtectionInput, UpdateTerminationProtectionOutput,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,45 +28,15 @@ pub(super) fn blank(service: &CloudFormation, cx: &Context, settings: Settings) 
     let now = ambient.clock.now();
     StackRecord {
         id: cx.scope.arn("cloudformation", format!("stack/{name}/{}", ambient.ids.uuid())).to_string(),
-        name,
-        scope: cx.scope.clone(),
-        principal: cx.principal.clone(),
-        description: None,
-        parameters: BTreeMap::new(),
-        conditions: BTreeMap::new(),
         capabilities: capabilities.iter().map(|capability| capability.as_str().to_owned()).collect(),
         tags,
         on_failure,
-        timeout_minutes: None,
-        retain_except_on_create: false,
-        termination_protection: false,
         creation_token: token.clone(),
         token,
-        change_set: None,
-        status: StackStatus::ReviewInProgress,
-        status_reason: None,
         created: now,
         started: now,
-        deleted: None,
-        outputs: Vec::new(),
-        phase: Phase::Creating,
-        failed: Vec::new(),
-        cause: None,
+        ..StackRecord::blank(name, cx.scope.clone(), cx.principal.clone())
     }
-}
-
-/// The plan of a stack, with the pseudo parameters that are its own.
-pub(super) fn plan(
-    service: &CloudFormation,
-    stack: &StackRecord,
-    body: &str,
-    given: &BTreeMap<String, String>,
-) -> Result<Plan, AwsError> {
-    let known =
-        Pseudo { stack_id: Some(stack.id.clone()), stack_name: Some(stack.name.clone()), ..pseudo(&stack.scope) };
-    let template = Template::parse(body)?;
-    let plan = Plan::new(template, given, &known, service.engine.registry());
-    plan.map_err(|problems| invalid(problems.to_string()))
 }
 
 /// What a failed creation leads to, from the two members that say it.
@@ -96,9 +65,6 @@ pub(super) async fn create(
             ("NotificationARNs", some(input.notification_ar_ns.as_ref())),
             ("RollbackConfiguration", watches(input.rollback_configuration.as_ref())),
             ("ResourceTypes", some(input.resource_types.as_ref())),
-            ("RoleARN", input.role_arn.is_some()),
-            ("StackPolicyBody", input.stack_policy_body.is_some()),
-            ("StackPolicyURL", input.stack_policy_url.is_some()),
             ("DeploymentConfig.Mode EXPRESS", express),
             ("DisableValidation", input.disable_validation == Some(true)),
         ],
@@ -123,10 +89,12 @@ pub(super) async fn create(
     stack.timeout_minutes = input.timeout_in_minutes;
     stack.retain_except_on_create = input.retain_except_on_create == Some(true);
     stack.termination_protection = input.enable_termination_protection == Some(true);
+    (stack.principal, stack.role_arn) = roles::acting(service, cx, input.role_arn).await?;
+    stack.policy = policies::body(service, cx, input.stack_policy_body, input.stack_policy_url).await?;
     let body = request::template(service, cx, input.template_body, input.template_url).await?;
-    let parameters = request::parameters(input.parameters)?;
-    let plan = plan(service, &stack, &body, &parameters)?;
-    capabilities::check(&plan.template, &given)?;
+    let parameters = request::parameters(input.parameters, &BTreeMap::new())?;
+    let plan = proposal::plan(service, &stack, &body, parameters).await?;
+    capabilities::check(&plan.template, &given, Transforms::Unseen)?;
     stack.description.clone_from(&plan.template.description);
     let id = stack.id.clone();
     service.engine.create(stack, plan, body, None).await?;
@@ -146,18 +114,19 @@ pub(super) async fn describe(
         stacks.retain(StackRecord::live);
         pages::page(stacks, input.next_token.as_deref())?
     };
-    Ok(DescribeStacksOutput { stacks: Some(stacks.into_iter().map(described).collect()), next_token })
+    let mut answer = Vec::with_capacity(stacks.len());
+    for stack in stacks {
+        let detection = drift::of_stack(service, &stack.id).await?;
+        answer.push(described(stack, detection.as_ref()));
+    }
+    Ok(DescribeStacksOutput { stacks: Some(answer), next_token })
 }
 
-fn described(stack: StackRecord) -> wire::Stack {
+fn described(stack: StackRecord, detection: Option<&Detection>) -> wire::Stack {
     let parameters: Vec<wire::Parameter> = stack
         .parameters
         .into_iter()
-        .map(|(key, parameter)| wire::Parameter {
-            parameter_key: Some(key),
-            parameter_value: Some(if parameter.no_echo { HIDDEN.to_owned() } else { parameter.text }),
-            ..wire::Parameter::default()
-        })
+        .map(|(key, parameter)| proposal::shown_parameter(key, parameter.text, parameter.resolved, parameter.no_echo))
         .collect();
     let outputs: Vec<wire::Output> = stack
         .outputs
@@ -166,7 +135,7 @@ fn described(stack: StackRecord) -> wire::Stack {
             output_key: Some(output.key),
             output_value: Some(output.value),
             description: output.description,
-            ..wire::Output::default()
+            export_name: output.export,
         })
         .collect();
     wire::Stack {
@@ -177,7 +146,11 @@ fn described(stack: StackRecord) -> wire::Stack {
         parameters: Some(parameters).filter(|list| !list.is_empty()),
         creation_time: stack.created,
         deletion_time: stack.deleted,
+        last_updated_time: stack.updated,
+        parent_id: stack.parent.as_ref().map(|parent| parent.id.clone()),
+        root_id: stack.parent.map(|parent| parent.root),
         rollback_configuration: Some(wire::RollbackConfiguration::default()),
+        role_arn: stack.role_arn,
         stack_status: stack.status,
         stack_status_reason: stack.status_reason,
         disable_rollback: Some(stack.on_failure == OnFailure::DoNothing),
@@ -187,10 +160,7 @@ fn described(stack: StackRecord) -> wire::Stack {
         outputs: Some(outputs).filter(|list| !list.is_empty()),
         tags: Some(tag_list(stack.tags)),
         enable_termination_protection: Some(stack.termination_protection),
-        drift_information: Some(StackDriftInformation {
-            stack_drift_status: StackDriftStatus::NotChecked,
-            ..StackDriftInformation::default()
-        }),
+        drift_information: Some(drift::information(detection)),
         retain_except_on_create: stack.retain_except_on_create.then_some(true),
         ..wire::Stack::default()
     }
@@ -215,23 +185,24 @@ pub(super) async fn list(
         stacks.retain(|stack| wanted.contains(&stack.status));
     }
     let (stacks, next_token) = pages::page(stacks, input.next_token.as_deref())?;
-    let summaries = stacks
-        .into_iter()
-        .map(|stack| StackSummary {
+    let mut summaries = Vec::with_capacity(stacks.len());
+    for stack in stacks {
+        let detection = drift::of_stack(service, &stack.id).await?;
+        summaries.push(StackSummary {
             stack_id: Some(stack.id),
             stack_name: stack.name,
             template_description: stack.description,
             creation_time: stack.created,
             deletion_time: stack.deleted,
+            last_updated_time: stack.updated,
+            parent_id: stack.parent.as_ref().map(|parent| parent.id.clone()),
+            root_id: stack.parent.map(|parent| parent.root),
             stack_status: stack.status,
             stack_status_reason: stack.status_reason,
-            drift_information: Some(StackDriftInformationSummary {
-                stack_drift_status: StackDriftStatus::NotChecked,
-                ..StackDriftInformationSummary::default()
-            }),
+            drift_information: Some(drift::summary(detection.as_ref())),
             ..StackSummary::default()
-        })
-        .collect();
+        });
+    }
     Ok(ListStacksOutput { stack_summaries: Some(summaries), next_token })
 }
 
@@ -239,7 +210,6 @@ pub(super) async fn delete(service: &CloudFormation, cx: &Context, input: Delete
     refuse(
         "DeleteStack",
         &[
-            ("RoleARN", input.role_arn.is_some()),
             ("DeletionMode FORCE_DELETE_STACK", input.deletion_mode == Some(wire::DeletionMode::ForceDeleteStack)),
             (
                 "DeploymentConfig.Mode EXPRESS",
@@ -272,6 +242,7 @@ pub(super) async fn delete(service: &CloudFormation, cx: &Context, input: Delete
             return Err(invalid(format!("Resource {unknown} does not exist for stack {}", stack.name)));
         }
     }
+    roles::hand_over(service, cx, &stack, input.role_arn).await?;
     service.engine.delete(&stack.id, keep, input.client_request_token).await
 }
 
@@ -284,6 +255,7 @@ pub(super) async fn protect(
     if !stack.live() {
         return Err(invalid(format!("Stack [{}] does not exist", input.stack_name)));
     }
-    service.engine.protect(&stack.id, input.enable_termination_protection).await?;
+    let setting = Setting::TerminationProtection(input.enable_termination_protection);
+    service.engine.set(&stack.id, setting).await?;
     Ok(UpdateTerminationProtectionOutput { stack_id: Some(stack.id) })
 }

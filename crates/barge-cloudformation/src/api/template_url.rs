@@ -18,6 +18,7 @@ pub(super) async fn read(service: &CloudFormation, cx: &Context, url: &str) -> R
     let endpoints = [cx.endpoint.as_str(), service.engine.ambient().endpoint.as_str()];
     let place = place(url, &endpoints)?;
     let object = service
+        .ports
         .objects
         .object(&cx.scope, &place.bucket, &place.key)
         .await

@@ -18,6 +18,8 @@ pub(super) async fn validate(
     let body = request::template(service, cx, input.template_body, input.template_url).await?;
     let template = Plan::validate(&body, &pseudo(&cx.scope), service.engine.registry())?;
     let needed = Needed::by(&template);
+    let reason = remarks(needed.as_ref(), &template);
+    let transforms = Some(template.transforms).filter(|names| !names.is_empty());
     let parameters = template
         .parameters
         .into_iter()
@@ -32,9 +34,18 @@ pub(super) async fn validate(
         parameters: Some(parameters),
         description: template.description,
         capabilities: needed.as_ref().map(|needed| vec![needed.capability]),
-        capabilities_reason: needed.as_ref().map(Needed::reason),
-        ..ValidateTemplateOutput::default()
+        capabilities_reason: reason,
+        declared_transforms: transforms,
     })
+}
+
+/// What people should know of a template: what it needs acknowledged, and what was accepted with a doubt. AWS's answer has
+/// one text for people.
+fn remarks(needed: Option<&Needed>, template: &Template) -> Option<String> {
+    let reason = needed.map(Needed::reason);
+    let warnings = template.warnings.iter().map(|warning| format!("Warning: {warning}"));
+    let remarks: Vec<String> = reason.into_iter().chain(warnings).collect();
+    (!remarks.is_empty()).then(|| remarks.join("\n"))
 }
 
 pub(super) async fn summary(
@@ -58,6 +69,8 @@ pub(super) async fn summary(
         _ => Plan::validate(&body, &pseudo(&cx.scope), registry)?,
     };
     let needed = Needed::by(&template);
+    let reason = remarks(needed.as_ref(), &template);
+    let transforms = Some(template.transforms.clone()).filter(|names| !names.is_empty());
     let mut types: Vec<String> = template.resources.values().map(|resource| resource.type_name.clone()).collect();
     types.sort();
     types.dedup();
@@ -66,7 +79,8 @@ pub(super) async fn summary(
         parameters: Some(template.parameters.into_iter().map(declared).collect()),
         description: template.description,
         capabilities: needed.as_ref().map(|needed| vec![needed.capability]),
-        capabilities_reason: needed.as_ref().map(Needed::reason),
+        capabilities_reason: reason,
+        declared_transforms: transforms,
         resource_types: Some(types),
         version: template.version,
         metadata: template.metadata.as_ref().map(Document::to_json),
@@ -89,9 +103,21 @@ fn declared((name, parameter): (String, Parameter)) -> ParameterDeclaration {
 
 /// The template of a stack, as it was given.
 async fn stored(service: &CloudFormation, cx: &Context, stack: &str) -> Result<String, AwsError> {
+    Ok(both(service, cx, stack).await?.0)
+}
+
+/// The template of a stack, as it was given and after its transforms.
+async fn both(service: &CloudFormation, cx: &Context, stack: &str) -> Result<(String, String), AwsError> {
     let id = service.existing(&cx.scope, stack).await?.id;
-    let body = service.engine.store().read(move |db| engine::template(db, &id)).await?;
-    body.ok_or_else(|| invalid(format!("Stack with id {stack} has no template yet")))
+    let texts = service
+        .engine
+        .store()
+        .read(move |db| Ok::<_, AwsError>((engine::template(db, &id)?, engine::processed_template(db, &id)?)))
+        .await?;
+    match texts {
+        (Some(original), Some(processed)) => Ok((original, processed)),
+        _ => Err(invalid(format!("Stack with id {stack} has no template yet"))),
+    }
 }
 
 pub(super) async fn get(
@@ -99,12 +125,16 @@ pub(super) async fn get(
     cx: &Context,
     input: GetTemplateInput,
 ) -> Result<GetTemplateOutput, AwsError> {
-    let body = match (input.change_set_name, input.stack_name) {
-        (Some(set), stack) => change_sets::find(service, cx, &set, stack.as_deref()).await?.template,
-        (None, Some(stack)) => stored(service, cx, &stack).await?,
+    let (original, processed) = match (input.change_set_name, input.stack_name) {
+        (Some(set), stack) => {
+            let set = change_sets::find(service, cx, &set, stack.as_deref()).await?;
+            let processed = change_sets::processed(service, cx, &set).await?;
+            (set.template, processed)
+        }
+        (None, Some(stack)) => both(service, cx, &stack).await?,
         (None, None) => return Err(invalid("Either StackName or ChangeSetName must be specified")),
     };
-    // Without transforms the processed template is the original.
     let stages = vec![TemplateStage::Original, TemplateStage::Processed];
+    let body = if input.template_stage == Some(TemplateStage::Processed) { processed } else { original };
     Ok(GetTemplateOutput { template_body: Some(body), stages_available: Some(stages) })
 }

@@ -1,43 +1,98 @@
 //! Calls to providers, and the reason of a failed one in CloudFormation's words.
 
 use super::runner::{Call, Happening};
-use crate::Registry;
+use super::{Engine, exports};
 use barge_core::{AwsError, Context};
 use futures::FutureExt as _;
 use std::panic::AssertUnwindSafe;
 
-/// Makes the call. A provider that panics fails its one resource.
-pub(super) async fn make(registry: Registry, cx: Context, type_name: String, call: Call) -> Happening {
-    let index = call.index();
-    let creating = matches!(call, Call::Create { .. });
-    match AssertUnwindSafe(provide(registry, &cx, &type_name, call)).catch_unwind().await {
-        Ok(Ok(happening)) => happening,
-        Ok(Err(error)) if creating => Happening::CreateFailed(index, reason(&error, &type_name, &cx.request_id)),
-        Ok(Err(error)) => Happening::DeleteFailed(index, reason(&error, &type_name, &cx.request_id)),
-        Err(_) => {
-            tracing::error!(type_name, "a resource provider panicked");
-            let text = "Internal Failure".to_owned();
-            if creating { Happening::CreateFailed(index, text) } else { Happening::DeleteFailed(index, text) }
+/// What a call does, for its failure.
+#[derive(Clone, Copy)]
+enum Kind {
+    Create(usize),
+    Update(usize),
+    Delete(usize),
+    Publish,
+}
+
+impl Kind {
+    fn of(call: &Call) -> Self {
+        match call {
+            Call::Create { index, .. } => Self::Create(*index),
+            Call::Update { index, .. } => Self::Update(*index),
+            Call::Delete { index, .. } => Self::Delete(*index),
+            Call::Publish { .. } => Self::Publish,
+        }
+    }
+
+    fn failed(self, reason: String) -> Happening {
+        match self {
+            Self::Create(index) => Happening::CreateFailed(index, reason, None),
+            Self::Update(index) => Happening::UpdateFailed(index, reason),
+            Self::Delete(index) => Happening::DeleteFailed(index, reason),
+            Self::Publish => Happening::Published(Err(reason)),
         }
     }
 }
 
-async fn provide(registry: Registry, cx: &Context, type_name: &str, call: Call) -> Result<Happening, AwsError> {
-    let provider = registry
-        .provider(type_name)
-        .ok_or_else(|| AwsError::not_implemented("AWS CloudFormation", &format!("the resource type {type_name}")))?;
-    match call {
-        Call::Create { index, creation } => {
-            provider.create(cx, &creation).await.map(|resource| Happening::Created(index, resource))
-        }
-        Call::Delete { index, physical_id, properties } => {
-            provider.delete(cx, &physical_id, &properties).await.map(|()| Happening::Deleted(index))
+/// Makes the call. A provider that panics fails its one resource.
+pub(super) async fn make(engine: Engine, cx: Context, stack_id: String, type_name: String, call: Call) -> Happening {
+    let kind = Kind::of(&call);
+    match AssertUnwindSafe(provide(&engine, &cx, &stack_id, &type_name, call)).catch_unwind().await {
+        Ok(Ok(happening)) => happening,
+        Ok(Err(error)) => kind.failed(reason(&error, &type_name, &cx.request_id)),
+        Err(_) => {
+            tracing::error!(type_name, "a resource provider panicked");
+            kind.failed("Internal Failure".to_owned())
         }
     }
 }
+
+async fn provide(
+    engine: &Engine,
+    cx: &Context,
+    stack_id: &str,
+    type_name: &str,
+    call: Call,
+) -> Result<Happening, AwsError> {
+    let provider = || {
+        let missing = || AwsError::not_implemented("AWS CloudFormation", &format!("the resource type {type_name}"));
+        engine.registry().provider(type_name).ok_or_else(missing)
+    };
+    match call {
+        Call::Create { index, creation } => {
+            let provider = provider()?;
+            Ok(match provider.create(cx, &creation).await {
+                Ok(resource) => Happening::Created(index, resource),
+                Err(error) => {
+                    let remains = provider.remains(cx, &creation).await;
+                    Happening::CreateFailed(index, reason(&error, type_name, &cx.request_id), remains)
+                }
+            })
+        }
+        Call::Update { index, physical_id, old, creation } => {
+            let updated = provider()?.update(cx, &physical_id, &old, &creation).await;
+            updated.map(|resource| Happening::Updated(index, resource))
+        }
+        Call::Delete { index, physical_id, creation } => {
+            provider()?.remove(cx, &physical_id, &creation).await.map(|()| Happening::Deleted(index))
+        }
+        Call::Publish { outputs } => {
+            let id = stack_id.to_owned();
+            let outcome = engine.store().write(move |tx| exports::publish(tx, &id, &outputs)).await?;
+            Ok(Happening::Published(outcome))
+        }
+    }
+}
+
+/// The code of errors whose message is the whole reason: those of CloudFormation's own types.
+pub(crate) const PLAIN: &str = "CloudFormationResource";
 
 /// The reason as a resource handler's error reads on AWS.
 fn reason(error: &AwsError, type_name: &str, request_id: &str) -> String {
+    if error.is(PLAIN) {
+        return error.message.clone();
+    }
     let service = type_name.split("::").nth(1).unwrap_or(type_name);
     format!(
         "Resource handler returned message: \"{} (Service: {service}, Status Code: {}, Request ID: {request_id})\" \

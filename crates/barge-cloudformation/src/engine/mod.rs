@@ -5,8 +5,12 @@
 //! The operations' shapes and errors are the `api` module's.
 
 mod calls;
+mod difference;
+mod drift;
+mod exports;
 mod machine;
 mod plan;
+mod policy;
 mod record;
 mod runner;
 mod tables;
@@ -14,12 +18,22 @@ mod task;
 
 pub use plan::{Plan, PlannedResource};
 
+pub(crate) use calls::PLAIN;
+pub(crate) use difference::{Action, Comparison, Detail, Replacement, ResourceDifference, Source, Target};
+pub(crate) use drift::{
+    Detection, Drift, ResourceDrift, detection, drifts, latest_detection, save_detection, save_drift,
+};
+pub(crate) use exports::{export_values, exports, importers};
 pub(crate) use machine::OnFailure;
 pub(crate) use machine::Phase;
-pub(crate) use record::{ChangeSetRecord, EventRecord, HIDDEN, ResourceRecord, StackRecord};
+pub(crate) use policy::StackPolicy;
+pub(crate) use record::{
+    ChangeSetKind, ChangeSetRecord, EventRecord, HIDDEN, NO_ECHO, ParameterRecord, Parent, ResourceRecord, StackRecord,
+};
+pub(crate) use runner::{Setting, UpdateOrder, stack_event, updatable, update_choice};
 pub(crate) use tables::{
-    change_set, change_sets, events, remove_change_set, resources, save_change_set, save_stack, stack_by_id,
-    stack_by_name, stack_of, stacks, template,
+    add_event, change_set, change_sets, events, processed_template, remove_change_set, resources, save_change_set,
+    save_stack, stack_by_id, stack_by_name, stack_of, stack_with_id, stacks, template,
 };
 
 use crate::Registry;
@@ -112,20 +126,19 @@ impl Engine {
     ) -> Result<(), AwsError> {
         let Ambient { clock, ids, .. } = &self.inner.ambient;
         let now = clock.now();
-        let mut runner = Runner::planned(stack, plan, now);
+        let processed = plan.processed.clone();
+        let mut runner = Runner::planned(stack, plan, self.registry().clone(), now);
         let mut changes = runner.apply(Happening::Start, now, ids.as_ref());
         changes.stack = true;
         changes.resources = (0..runner.resources.len()).collect();
+        changes.executed = executed.clone().map(Box::new);
         let calls = std::mem::take(&mut changes.calls);
         let write = task::writes(&runner, changes);
         let (id, name, scope) = (runner.stack.id.clone(), runner.stack.name.clone(), runner.stack.scope.clone());
         let stack_id = id.clone();
         let write = move |tx: &Transaction<'_>| {
             check_name(tx, &scope, &name, &id, executed.as_ref())?;
-            tables::save_template(tx, &id, &body)?;
-            if let Some(set) = executed {
-                tables::save_change_set(tx, &set)?;
-            }
+            tables::save_template(tx, &id, &body, processed.as_deref())?;
             write(tx)
         };
         let (reply, answer) = oneshot::channel();
@@ -144,9 +157,39 @@ impl Engine {
         self.ask(stack_id, Happening::Delete { keep, token }).await
     }
 
-    /// Switches a stack's termination protection.
-    pub(crate) async fn protect(&self, stack_id: &str, protected: bool) -> Result<(), AwsError> {
-        self.ask(stack_id, Happening::Protect(protected)).await
+    /// Begins to update a stack. Returns once that is stored; `ValidationError` where the stack can't be updated now.
+    pub(crate) async fn update(&self, stack_id: &str, order: UpdateOrder) -> Result<(), AwsError> {
+        self.ask(stack_id, Happening::Update(Box::new(order))).await
+    }
+
+    /// Begins to undo the update that runs.
+    pub(crate) async fn cancel_update(&self, stack_id: &str, token: Option<String>) -> Result<(), AwsError> {
+        self.ask(stack_id, Happening::Cancel { token }).await
+    }
+
+    /// Begins to undo what failed and stayed as it was.
+    pub(crate) async fn roll_back(
+        &self,
+        stack_id: &str,
+        token: Option<String>,
+        retain_except_on_create: bool,
+    ) -> Result<(), AwsError> {
+        self.ask(stack_id, Happening::RollBack { token, retain_except_on_create }).await
+    }
+
+    /// Goes on with a rollback that failed, without the resources in `skip`.
+    pub(crate) async fn continue_rollback(
+        &self,
+        stack_id: &str,
+        skip: BTreeSet<String>,
+        token: Option<String>,
+    ) -> Result<(), AwsError> {
+        self.ask(stack_id, Happening::Continue { skip, token }).await
+    }
+
+    /// Changes a setting of a stack that its resources don't know.
+    pub(crate) async fn set(&self, stack_id: &str, setting: Setting) -> Result<(), AwsError> {
+        self.ask(stack_id, Happening::Set(setting)).await
     }
 
     /// Has the stack's task take `happening`, and waits until what comes of it is stored.

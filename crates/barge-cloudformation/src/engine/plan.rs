@@ -1,8 +1,8 @@
 //! What a stack will be made of: a checked template with its values, and its resources with their order. Pure.
 
 use crate::template::{
-    Bound, Branches, Budget, Environment, Problems, Pseudo, RemovalPolicy, Schemas, Template, TemplateError, analyse,
-    bind, check,
+    Bound, Branches, Budget, Environment, Inputs, Problems, Processed, Pseudo, RemovalPolicy, Schemas, Template,
+    TemplateError, analyse, bind_resolved, check,
 };
 use barge_core::Document;
 use std::collections::{BTreeMap, HashMap};
@@ -12,12 +12,16 @@ use std::collections::{BTreeMap, HashMap};
 pub struct Plan {
     /// The template.
     pub template: Template,
+    /// Its text after its transforms; `None` where it has none.
+    pub processed: Option<String>,
     /// Values of its parameters.
     pub parameters: BTreeMap<String, Bound>,
     /// Values of its conditions.
     pub conditions: BTreeMap<String, bool>,
     /// The resources to be made, in the template's order.
     pub resources: Vec<PlannedResource>,
+    /// The exports that it imports, with their values.
+    pub imports: BTreeMap<String, String>,
 }
 
 /// One resource to be made.
@@ -31,33 +35,39 @@ pub struct PlannedResource {
     pub dependencies: Vec<usize>,
     /// What becomes of it when the stack goes.
     pub deletion_policy: RemovalPolicy,
+    /// What becomes of it when an update replaces it.
+    pub replace_policy: RemovalPolicy,
 }
 
 impl Plan {
-    /// Plans the stack of `template` with the parameters `given`. Everything wrong is found at once.
+    /// Plans the stack of the template `text` with the parameters and whatever else `inputs` give, where other stacks
+    /// export `exports`. Everything wrong is found at once.
     pub fn new(
-        template: Template,
-        given: &BTreeMap<String, String>,
-        pseudo: &Pseudo,
+        text: &str,
+        inputs: &Inputs,
+        exports: &BTreeMap<String, String>,
         schemas: &dyn Schemas,
-    ) -> Result<Self, Problems> {
+    ) -> Result<Self, TemplateError> {
+        let Processed { template, body } = Template::process(text, inputs)?;
         let mut problems = analyse(&template, schemas);
-        let parameters = bind(&template.parameters, given).unwrap_or_else(|found| {
+        let parameters = bind_resolved(&template.parameters, &inputs.given, &inputs.stored).unwrap_or_else(|found| {
             problems.extend(found);
             BTreeMap::new()
         });
-        let (conditions, found) = examine(&template, &values(&parameters), pseudo, schemas);
+        let values = values(&parameters);
+        let (conditions, found) = examine(&template, &values, &inputs.pseudo, Some(exports), schemas);
         problems.extend(found);
         problems.into_result()?;
         let resources = planned(&template, &conditions);
-        Ok(Self { template, parameters, conditions, resources })
+        let imports = imported(&template, &values, &conditions, &inputs.pseudo, exports);
+        Ok(Self { template, processed: body, parameters, conditions, resources, imports })
     }
 
     /// Checks a template of which no parameter is known: what ValidateTemplate does.
     pub fn validate(text: &str, pseudo: &Pseudo, schemas: &dyn Schemas) -> Result<Template, TemplateError> {
-        let template = Template::parse(text)?;
+        let template = Template::process(text, &Inputs { pseudo: pseudo.clone(), ..Inputs::default() })?.template;
         let mut problems = analyse(&template, schemas);
-        let (_, found) = examine(&template, &BTreeMap::new(), pseudo, schemas);
+        let (_, found) = examine(&template, &BTreeMap::new(), pseudo, None, schemas);
         problems.extend(found);
         problems.into_result()?;
         Ok(template)
@@ -73,15 +83,38 @@ fn examine(
     template: &Template,
     parameters: &BTreeMap<String, Document>,
     pseudo: &Pseudo,
+    exports: Option<&BTreeMap<String, String>>,
     schemas: &dyn Schemas,
 ) -> (BTreeMap<String, bool>, Problems) {
     let (none, nothing, budget) = (BTreeMap::new(), BTreeMap::new(), Budget::default());
     let environment =
-        Environment { template, parameters, conditions: &none, pseudo, resources: &nothing, budget: &budget };
+        Environment { template, parameters, conditions: &none, pseudo, resources: &nothing, exports, budget: &budget };
     // A condition that can't be evaluated is among what `check` finds.
     let conditions = environment.conditions().unwrap_or_default();
     let problems = check(&Environment { conditions: &conditions, ..environment }, schemas);
     (conditions, problems)
+}
+
+/// Those of `exports` that the template imports.
+fn imported(
+    template: &Template,
+    parameters: &BTreeMap<String, Document>,
+    conditions: &BTreeMap<String, bool>,
+    pseudo: &Pseudo,
+    exports: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let (nothing, budget) = (BTreeMap::new(), Budget::default());
+    let environment = Environment {
+        template,
+        parameters,
+        conditions,
+        pseudo,
+        resources: &nothing,
+        exports: Some(exports),
+        budget: &budget,
+    };
+    let names = template.imports(&environment);
+    names.into_iter().filter_map(|name| exports.get_key_value(&name)).map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 
 fn planned(template: &Template, conditions: &BTreeMap<String, bool>) -> Vec<PlannedResource> {
@@ -100,6 +133,7 @@ fn planned(template: &Template, conditions: &BTreeMap<String, bool>) -> Vec<Plan
                 .filter_map(|name| position.get(name).copied())
                 .collect(),
             deletion_policy: resource.deletion_policy,
+            replace_policy: resource.update_replace_policy,
         })
         .collect()
 }
@@ -113,8 +147,7 @@ mod tests {
 
     fn plan(text: &str) -> Result<Plan, String> {
         let registry = Registry::new(providers(&Arc::default()));
-        let template = Template::parse(text).map_err(|error| error.to_string())?;
-        Plan::new(template, &BTreeMap::new(), &Pseudo::default(), &registry).map_err(|error| error.to_string())
+        Plan::new(text, &Inputs::default(), &BTreeMap::new(), &registry).map_err(|error| error.to_string())
     }
 
     #[test]

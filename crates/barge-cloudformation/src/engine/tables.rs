@@ -9,7 +9,8 @@ use serde::de::DeserializeOwned;
 
 pub(crate) const ROOM: &str = "cloudformation";
 
-pub(crate) const STEPS: &[&str] = &["
+pub(crate) const STEPS: &[&str] = &[
+    "
     CREATE TABLE cloudformation_stacks (
         id TEXT PRIMARY KEY, account TEXT NOT NULL, region TEXT NOT NULL, name TEXT NOT NULL,
         live INTEGER NOT NULL, settled INTEGER NOT NULL, created INTEGER NOT NULL, deleted INTEGER, body TEXT NOT NULL
@@ -30,33 +31,69 @@ pub(crate) const STEPS: &[&str] = &["
         id TEXT PRIMARY KEY, stack_id TEXT NOT NULL, name TEXT NOT NULL, created INTEGER NOT NULL, body TEXT NOT NULL
     ) WITHOUT ROWID;
     CREATE UNIQUE INDEX cloudformation_change_set_names ON cloudformation_change_sets (stack_id, name);
-"];
+",
+    "
+    ALTER TABLE cloudformation_templates ADD COLUMN processed TEXT;
+    ALTER TABLE cloudformation_templates ADD COLUMN former TEXT;
+    ALTER TABLE cloudformation_templates ADD COLUMN former_processed TEXT;
+    CREATE TABLE cloudformation_exports (
+        account TEXT NOT NULL, region TEXT NOT NULL, name TEXT NOT NULL, stack_id TEXT NOT NULL, value TEXT NOT NULL,
+        PRIMARY KEY (account, region, name)
+    ) WITHOUT ROWID;
+    CREATE INDEX cloudformation_exporters ON cloudformation_exports (stack_id);
+    CREATE TABLE cloudformation_imports (
+        account TEXT NOT NULL, region TEXT NOT NULL, name TEXT NOT NULL, stack_id TEXT NOT NULL,
+        PRIMARY KEY (account, region, name, stack_id)
+    ) WITHOUT ROWID;
+    CREATE INDEX cloudformation_importers ON cloudformation_imports (stack_id);
+    CREATE TABLE cloudformation_mailboxes (
+        key TEXT PRIMARY KEY, token TEXT NOT NULL UNIQUE, stack_id TEXT NOT NULL, created INTEGER NOT NULL,
+        sent INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX cloudformation_mailbox_owners ON cloudformation_mailboxes (stack_id);
+    CREATE TABLE cloudformation_letters (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT, token TEXT NOT NULL, body TEXT NOT NULL
+    );
+    CREATE INDEX cloudformation_letters_in ON cloudformation_letters (token, sequence);
+    CREATE TABLE cloudformation_detections (
+        id TEXT PRIMARY KEY, stack_id TEXT NOT NULL, at INTEGER NOT NULL, body TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX cloudformation_detections_of ON cloudformation_detections (stack_id, at);
+    CREATE TABLE cloudformation_drifts (
+        stack_id TEXT NOT NULL, logical_id TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (stack_id, logical_id)
+    ) WITHOUT ROWID;
+",
+];
 
-fn json(record: &impl Serialize) -> Result<String, AwsError> {
+pub(super) fn json(record: &impl Serialize) -> Result<String, AwsError> {
     serde_json::to_string(record).map_err(AwsError::internal)
 }
 
-fn record<T: DeserializeOwned>(body: &str) -> Result<T, AwsError> {
+pub(super) fn record<T: DeserializeOwned>(body: &str) -> Result<T, AwsError> {
     serde_json::from_str(body).map_err(AwsError::internal)
 }
 
-fn one<T: DeserializeOwned>(db: &Connection, query: &str, params: impl Params) -> Result<Option<T>, AwsError> {
+pub(super) fn one<T: DeserializeOwned>(
+    db: &Connection,
+    query: &str,
+    params: impl Params,
+) -> Result<Option<T>, AwsError> {
     let body: Option<String> = text(db, query, params)?;
     body.map(|body| record(&body)).transpose()
 }
 
-fn text(db: &Connection, query: &str, params: impl Params) -> Result<Option<String>, AwsError> {
+pub(super) fn text(db: &Connection, query: &str, params: impl Params) -> Result<Option<String>, AwsError> {
     let mut statement = sql(db.prepare_cached(query))?;
     sql(statement.query_row(params, |row| row.get(0)).optional())
 }
 
-fn all<T: DeserializeOwned>(db: &Connection, query: &str, params: impl Params) -> Result<Vec<T>, AwsError> {
+pub(super) fn all<T: DeserializeOwned>(db: &Connection, query: &str, params: impl Params) -> Result<Vec<T>, AwsError> {
     let mut statement = sql(db.prepare_cached(query))?;
     let bodies = sql(statement.query_map(params, |row| row.get::<_, String>(0)))?;
     bodies.map(|body| record(&sql(body)?)).collect()
 }
 
-fn execute(tx: &Transaction<'_>, statement: &str, params: impl Params) -> Result<usize, AwsError> {
+pub(super) fn execute(tx: &Transaction<'_>, statement: &str, params: impl Params) -> Result<usize, AwsError> {
     let mut statement = sql(tx.prepare_cached(statement))?;
     sql(statement.execute(params))
 }
@@ -82,14 +119,60 @@ pub(crate) fn save_stack(tx: &Transaction<'_>, stack: &StackRecord, settled: boo
     .map(drop)
 }
 
-pub(crate) fn save_template(tx: &Transaction<'_>, stack_id: &str, body: &str) -> Result<(), AwsError> {
+/// Stores a stack's template as it was given and, where that is another, after its transforms.
+pub(crate) fn save_template(
+    tx: &Transaction<'_>,
+    stack_id: &str,
+    body: &str,
+    processed: Option<&str>,
+) -> Result<(), AwsError> {
     execute(
         tx,
-        "INSERT INTO cloudformation_templates (stack_id, body) VALUES (?1, ?2)
-         ON CONFLICT (stack_id) DO UPDATE SET body = ?2",
-        params![stack_id, body],
+        "INSERT INTO cloudformation_templates (stack_id, body, processed) VALUES (?1, ?2, ?3)
+         ON CONFLICT (stack_id) DO UPDATE SET body = ?2, processed = ?3",
+        params![stack_id, body, processed],
     )
     .map(drop)
+}
+
+/// Gives a stack a new template, and keeps the one that counted before until the update has succeeded.
+pub(crate) fn propose_template(
+    tx: &Transaction<'_>,
+    stack_id: &str,
+    body: &str,
+    processed: Option<&str>,
+) -> Result<(), AwsError> {
+    execute(
+        tx,
+        "UPDATE cloudformation_templates SET former = body, former_processed = processed
+         WHERE stack_id = ?1 AND former IS NULL",
+        [stack_id],
+    )?;
+    let statement = "UPDATE cloudformation_templates SET body = ?2, processed = ?3 WHERE stack_id = ?1";
+    execute(tx, statement, params![stack_id, body, processed]).map(drop)
+}
+
+/// The template before the update counts again.
+pub(crate) fn restore_template(tx: &Transaction<'_>, stack_id: &str) -> Result<(), AwsError> {
+    execute(
+        tx,
+        "UPDATE cloudformation_templates SET body = former, processed = former_processed, former = NULL,
+                former_processed = NULL
+         WHERE stack_id = ?1 AND former IS NOT NULL",
+        [stack_id],
+    )
+    .map(drop)
+}
+
+/// The template before the update is no longer needed.
+pub(crate) fn settle_template(tx: &Transaction<'_>, stack_id: &str) -> Result<(), AwsError> {
+    let statement = "UPDATE cloudformation_templates SET former = NULL, former_processed = NULL WHERE stack_id = ?1";
+    execute(tx, statement, [stack_id]).map(drop)
+}
+
+/// Forgets a stack's resources, which are about to be stored under other positions.
+pub(crate) fn clear_resources(tx: &Transaction<'_>, stack_id: &str) -> Result<(), AwsError> {
+    execute(tx, "DELETE FROM cloudformation_resources WHERE stack_id = ?1", [stack_id]).map(drop)
 }
 
 pub(crate) fn save_resource(
@@ -126,10 +209,16 @@ pub(crate) fn remove_change_set(tx: &Transaction<'_>, id: &str) -> Result<(), Aw
     execute(tx, "DELETE FROM cloudformation_change_sets WHERE id = ?1", [id]).map(drop)
 }
 
+/// Removes every change set of the stack but this one, which was executed.
+pub(crate) fn remove_other_change_sets(tx: &Transaction<'_>, set: &ChangeSetRecord) -> Result<(), AwsError> {
+    let statement = "DELETE FROM cloudformation_change_sets WHERE stack_id = ?1 AND id <> ?2";
+    execute(tx, statement, params![set.stack_id, set.id]).map(drop)
+}
+
 /// Removes everything about stacks deleted before `moment`.
 pub(crate) fn forget_deleted(tx: &Transaction<'_>, moment: Timestamp) -> Result<usize, AwsError> {
     const OLD: &str = "SELECT id FROM cloudformation_stacks WHERE deleted < ?1";
-    for table in ["templates", "resources", "events", "change_sets"] {
+    for table in ["templates", "resources", "events", "change_sets", "detections", "drifts"] {
         let statement = format!("DELETE FROM cloudformation_{table} WHERE stack_id IN ({OLD})");
         execute(tx, &statement, [moment.millis()])?;
     }
@@ -143,6 +232,11 @@ pub(crate) fn stack_by_id(db: &Connection, scope: &Scope, id: &str) -> Result<Op
         "SELECT body FROM cloudformation_stacks WHERE id = ?1 AND account = ?2 AND region = ?3",
         params![id, scope.account.as_str(), scope.region.as_str()],
     )
+}
+
+/// The stack with this ARN in any scope, deleted or not.
+pub(crate) fn stack_with_id(db: &Connection, id: &str) -> Result<Option<StackRecord>, AwsError> {
+    one(db, "SELECT body FROM cloudformation_stacks WHERE id = ?1", [id])
 }
 
 /// The stack that has the name now.
@@ -175,13 +269,19 @@ pub(crate) fn whole(db: &Connection, id: &str) -> Result<Option<(StackRecord, Ve
     let Some(stack) = one(db, "SELECT body FROM cloudformation_stacks WHERE id = ?1", [id])? else {
         return Ok(None);
     };
-    let template = template(db, id)?.unwrap_or_default();
+    let template = processed_template(db, id)?.unwrap_or_default();
     Ok(Some((stack, resources(db, id)?, template)))
 }
 
 /// A stack's template as it was given.
 pub(crate) fn template(db: &Connection, stack_id: &str) -> Result<Option<String>, AwsError> {
     text(db, "SELECT body FROM cloudformation_templates WHERE stack_id = ?1", [stack_id])
+}
+
+/// A stack's template after its transforms.
+pub(crate) fn processed_template(db: &Connection, stack_id: &str) -> Result<Option<String>, AwsError> {
+    let query = "SELECT coalesce(processed, body) FROM cloudformation_templates WHERE stack_id = ?1";
+    text(db, query, [stack_id])
 }
 
 /// A stack's resources in the template's order.

@@ -1,8 +1,9 @@
 //! The one task of a stack that something is being done to.
 
-use super::runner::{Call, Changes, Happening, Runner};
-use super::{Engine, calls, tables};
-use barge_core::{AwsError, Context};
+use super::runner::{Call, Changes, ExportChange, Happening, Runner, TemplateChange};
+use super::{Engine, calls, exports, tables};
+use barge_core::ids::SeededIds;
+use barge_core::{AwsError, Context, IdSource as _};
 use barge_store::rusqlite::Transaction;
 use std::sync::PoisonError;
 use tokio::sync::{mpsc, oneshot};
@@ -55,7 +56,9 @@ impl Task {
             if let Err(error) = self.take(message).await {
                 // What could not be stored must not be acted upon: the stack stays as stored, until a restart takes it
                 // up or a client deletes it.
-                tracing::error!(stack = self.stack_id, %error, "a stack's work stops");
+                if error.status >= 500 {
+                    tracing::error!(stack = self.stack_id, %error, "a stack's work stops");
+                }
                 self.runner = None;
             }
             if self.runner.as_ref().is_none_or(|runner| runner.settled()) && self.leave() {
@@ -94,11 +97,15 @@ impl Task {
             Message::Happened(_) if self.runner.is_none() => Ok(()),
             Message::Happened(happening) => self.happened(happening).await,
             Message::Asked(happening, reply) => {
-                let outcome = match self.load().await {
-                    Ok(true) if self.gone() => Ok(()),
-                    Ok(true) => self.happened(happening).await,
-                    other => other.map(drop),
-                };
+                if !self.load().await? {
+                    let _ = reply.send(Err(AwsError::new("ValidationError", 400, "The stack does not exist")));
+                    return Ok(());
+                }
+                if let Some(answer) = self.answer(&happening) {
+                    let _ = reply.send(answer);
+                    return Ok(());
+                }
+                let outcome = self.happened(happening).await;
                 // A client that hung up hears nothing; what it began goes on.
                 let _ = reply.send(outcome.clone());
                 outcome
@@ -106,8 +113,13 @@ impl Task {
         }
     }
 
-    fn gone(&self) -> bool {
-        self.runner.as_ref().is_some_and(|runner| !runner.stack.live())
+    /// What a client is told of a wish that comes to nothing.
+    fn answer(&self, happening: &Happening) -> Option<Result<(), AwsError>> {
+        let runner = self.runner.as_ref()?;
+        match happening {
+            Happening::Delete { .. } if !runner.stack.live() => Some(Ok(())),
+            _ => runner.refusal(happening).map(Err),
+        }
     }
 
     /// Makes sure that the stack is in memory, its unfinished calls made again; false where there is no such stack.
@@ -120,7 +132,7 @@ impl Task {
         else {
             return Ok(false);
         };
-        let runner = Runner::stored(stack, resources, &template);
+        let runner = Runner::stored(stack, resources, &template, self.engine.inner.registry.clone());
         self.start_clock(&runner);
         let unfinished = !runner.settled();
         self.runner = Some(Box::new(runner));
@@ -147,11 +159,7 @@ impl Task {
         }
         let mut changes = Changes::default();
         for happening in happenings {
-            let more = runner.apply(happening, ambient.clock.now(), ambient.ids.as_ref());
-            changes.stack |= more.stack;
-            changes.resources.extend(more.resources);
-            changes.events.extend(more.events);
-            changes.calls.extend(more.calls);
+            changes.join(runner.apply(happening, ambient.clock.now(), ambient.ids.as_ref()));
         }
         let calls = std::mem::take(&mut changes.calls);
         self.engine.commit(runner, changes).await?;
@@ -167,14 +175,14 @@ impl Task {
             let cx = Context {
                 scope: runner.stack.scope.clone(),
                 principal: runner.stack.principal.clone(),
-                request_id: ambient.ids.uuid(),
+                request_id: request_id(runner, &call),
                 now: ambient.clock.now(),
                 endpoint: ambient.endpoint.clone(),
             };
-            let type_name = runner.resources[call.index()].type_name.clone();
-            let (registry, sender) = (self.engine.inner.registry.clone(), self.sender.clone());
+            let type_name = call.index().map_or("", |index| runner.type_name(index)).to_owned();
+            let (engine, sender, stack_id) = (self.engine.clone(), self.sender.clone(), self.stack_id.clone());
             tokio::spawn(async move {
-                let happening = calls::make(registry, cx, type_name, call).await;
+                let happening = calls::make(engine, cx, stack_id, type_name, call).await;
                 // The task is gone only where its stack could not be stored.
                 let _ = sender.send(Message::Happened(happening));
             });
@@ -195,25 +203,60 @@ impl Task {
     }
 }
 
+/// The id of a call: the same for every try of it, and for no other call.
+fn request_id(runner: &Runner, call: &Call) -> String {
+    let (kind, index) = match call {
+        Call::Create { index, .. } => ("create", *index),
+        Call::Update { index, .. } => ("update", *index),
+        Call::Delete { index, .. } => ("delete", *index),
+        Call::Publish { .. } => ("publish", 0),
+    };
+    let seed = format!("{}/{}/{kind}/{index}", runner.stack.id, runner.stack.operation);
+    SeededIds::new(seed).uuid()
+}
+
 /// The write of what `runner` changed.
 pub(super) fn writes(
     runner: &Runner,
     changes: Changes,
 ) -> impl FnOnce(&Transaction<'_>) -> Result<(), AwsError> + Send + use<> {
-    let stack_id = runner.stack.id.clone();
     let settled = runner.settled();
-    let stack = changes.stack.then(|| runner.stack.clone());
+    let stack = runner.stack.clone();
     let resources: Vec<_> =
         changes.resources.iter().map(|&position| (position, runner.resources[position].clone())).collect();
     move |tx| {
-        if let Some(stack) = stack {
+        if changes.stack {
             tables::save_stack(tx, &stack, settled)?;
         }
+        for change in &changes.template {
+            match change {
+                TemplateChange::Propose { body, processed } => {
+                    tables::propose_template(tx, &stack.id, body, processed.as_deref())?;
+                }
+                TemplateChange::Restore => tables::restore_template(tx, &stack.id)?,
+                TemplateChange::Settle => tables::settle_template(tx, &stack.id)?,
+            }
+        }
+        for change in &changes.exports {
+            match change {
+                ExportChange::Import => exports::import(tx, &stack)?,
+                ExportChange::Settle => exports::settle(tx, &stack)?,
+                ExportChange::Withdraw => exports::withdraw(tx, &stack)?,
+                ExportChange::Forget => exports::forget(tx, &stack)?,
+            }
+        }
+        if let Some(set) = &changes.executed {
+            tables::save_change_set(tx, set)?;
+            tables::remove_other_change_sets(tx, set)?;
+        }
+        if changes.renumbered {
+            tables::clear_resources(tx, &stack.id)?;
+        }
         for (position, resource) in &resources {
-            tables::save_resource(tx, &stack_id, *position, resource)?;
+            tables::save_resource(tx, &stack.id, *position, resource)?;
         }
         for event in &changes.events {
-            tables::add_event(tx, &stack_id, event)?;
+            tables::add_event(tx, &stack.id, event)?;
         }
         Ok(())
     }

@@ -19,7 +19,12 @@ pub fn analyse(template: &Template, schemas: &dyn Schemas) -> Problems {
         let path = Path::of(&["Outputs", name]);
         analysis.condition(output.condition.as_deref(), &path.at("Condition"), "Outputs");
         analysis.expression(&output.value, &path.at("Value"), Block::Outputs);
+        if let Some(name) = &output.export {
+            analysis.export(name, &path.at("Export").at("Name"));
+        }
     }
+    let rules = super::rules::analyse(&template.rules, |name| template.parameters.contains_key(name));
+    analysis.problems.extend(rules);
     analysis.conditions();
     analysis.problems.extend(circles(template, Branches::Neither, |_| true));
     analysis.problems
@@ -36,6 +41,10 @@ impl Analysis<'_> {
         let path = Path::of(&["Resources", name]);
         if self.schemas.schema(&resource.type_name).is_none() {
             self.problems.add(path.at("Type"), Fault::UnrecognizedType(resource.type_name.clone()));
+            if let Some(reason) = super::absent::reason(&resource.type_name) {
+                let what = format!("{}: {reason}", resource.type_name);
+                self.problems.add(path.at("Type"), Fault::Unsupported(what));
+            }
         }
         self.condition(resource.condition.as_deref(), &path.at("Condition"), "Resources");
         for dependency in &resource.depends_on {
@@ -46,6 +55,17 @@ impl Analysis<'_> {
         }
         for (property, value) in &resource.properties {
             self.expression(value, &path.at("Properties").at(property), Block::Resources);
+        }
+    }
+
+    /// An export's name is known before anything is made (CloudFormation Template Reference, "Outputs").
+    fn export(&mut self, name: &Expression, path: &Path) {
+        self.expression(name, path, Block::Outputs);
+        for target in graph::references(name, Branches::All) {
+            if self.template.resources.contains_key(target) {
+                let text = "The Name of an Export must not depend on a resource: use parameters and pseudo parameters";
+                self.problems.add(path.clone(), Fault::Format(text.to_owned()));
+            }
         }
     }
 
@@ -199,10 +219,32 @@ pub fn check(environment: &Environment<'_>, schemas: &dyn Schemas) -> Problems {
         }
         properties::values(environment, &output.value, &path, &mut problems);
     }
+    problems.extend(exports(environment, |condition| active(condition)));
+    problems.extend(super::rules::check(environment));
     if let Err((name, EvalError::Template(text))) = environment.conditions() {
         problems.add(Path::of(&["Conditions", &name]), Fault::Function(text));
     }
     problems.extend(circles(template, Branches::Decided(environment.conditions), |name| !left_out.contains(name)));
+    problems
+}
+
+/// Export names that are no names, or that two outputs share.
+fn exports(environment: &Environment<'_>, active: impl Fn(&Option<String>) -> bool) -> Problems {
+    let (mut problems, mut names) = (Problems::default(), BTreeSet::new());
+    for (output, declared) in environment.template.outputs.iter().filter(|(_, output)| active(&output.condition)) {
+        let Some(Ok(name)) = declared.export.as_ref().map(|name| environment.text(name, "the Name of an Export"))
+        else {
+            continue;
+        };
+        let path = Path::of(&["Outputs", output, "Export", "Name"]);
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-');
+        if name.is_empty() || name.len() > 255 || !name.chars().all(legal) {
+            let text = format!("Export name '{name}' must have 1 to 255 letters, digits, colons and hyphens");
+            problems.add(path, Fault::Format(text));
+        } else if !names.insert(name.clone()) {
+            problems.add(path, Fault::Format(format!("Duplicate export name {name}")));
+        }
+    }
     problems
 }
 
@@ -264,6 +306,7 @@ mod tests {
             conditions: &none,
             pseudo: &pseudo,
             resources: &nothing,
+            exports: None,
             budget: &budget,
         };
         let conditions = environment.conditions().unwrap_or_default();

@@ -61,6 +61,8 @@ pub struct Environment<'a> {
     pub pseudo: &'a Pseudo,
     /// Resources made so far, by logical id.
     pub resources: &'a BTreeMap<String, Resource>,
+    /// Values of the account's exports in the region by name, for `Fn::ImportValue`; `None` where they are not known yet.
+    pub exports: Option<&'a BTreeMap<String, String>>,
     /// Bounds what all evaluations together may make.
     pub budget: &'a Budget,
 }
@@ -71,6 +73,9 @@ pub enum EvalError {
     /// It depends on what is not known yet.
     #[error("the value depends on a resource that does not exist")]
     Unknown,
+    /// No stack exports a value of this name.
+    #[error("No export named {0} found.")]
+    NoExport(String),
     /// It will never have one.
     #[error("Template error: {0}")]
     Template(String),
@@ -131,7 +136,20 @@ impl Environment<'_> {
                     self.value(otherwise)
                 }
             }
-            Expression::FindInMap { map, top, second } => self.find_in_map(map, top, second).map(Some),
+            Expression::FindInMap { map, top, second, default } => {
+                self.find_in_map(map, top, second, default.as_deref())
+            }
+            Expression::ImportValue(name) => self.import(name).map(Some),
+            Expression::Length(list) => match self.value(list)? {
+                Some(Document::List(entries)) => {
+                    Ok(Some(Document::Integer(i64::try_from(entries.len()).unwrap_or(i64::MAX))))
+                }
+                _ => wrong("Fn::Length expects a list"),
+            },
+            Expression::ToJson(inner) => match self.value(inner)? {
+                Some(value @ (Document::Map(_) | Document::List(_))) => Ok(Some(value.to_json().into())),
+                _ => wrong("Fn::ToJsonString requires an object or an array"),
+            },
             Expression::Base64(inner) => {
                 let text = self.text(inner, "Fn::Base64")?;
                 Ok(Some(STANDARD.encode(text).into()))
@@ -216,6 +234,8 @@ impl Environment<'_> {
     fn attribute(&self, resource: &str, attribute: &str) -> Result<Document, EvalError> {
         let made = self.resources.get(resource).ok_or(EvalError::Unknown)?;
         match made.attributes.get(attribute) {
+            // The resource is about to change.
+            Some(Document::Null) => Err(EvalError::Unknown),
             Some(value) => Ok(value.clone()),
             None => wrong(format!("resource {resource} does not support attribute type {attribute} in Fn::GetAtt")),
         }
@@ -279,7 +299,22 @@ impl Environment<'_> {
         }
     }
 
-    fn find_in_map(&self, map: &Expression, top: &Expression, second: &Expression) -> Result<Document, EvalError> {
+    fn import(&self, name: &Expression) -> Result<Document, EvalError> {
+        let name = self.text(name, "Fn::ImportValue")?;
+        let exports = self.exports.ok_or(EvalError::Unknown)?;
+        match exports.get(&name) {
+            Some(value) => Ok(value.as_str().into()),
+            None => Err(EvalError::NoExport(name)),
+        }
+    }
+
+    fn find_in_map(
+        &self,
+        map: &Expression,
+        top: &Expression,
+        second: &Expression,
+        default: Option<&Expression>,
+    ) -> Result<Option<Document>, EvalError> {
         let map = self.text(map, "Fn::FindInMap")?;
         let top = self.text(top, "Fn::FindInMap")?;
         let second = self.text(second, "Fn::FindInMap")?;
@@ -287,8 +322,11 @@ impl Environment<'_> {
             return wrong(format!("Mapping named '{map}' is not present in the 'Mappings' section of template."));
         };
         match mapping.get(&top).and_then(|values| values.get(&second)) {
-            Some(value) => Ok(value.clone()),
-            None => wrong(format!("Unable to get mapping for {map}::{top}::{second}")),
+            Some(value) => Ok(Some(value.clone())),
+            None => match default {
+                Some(default) => self.value(default),
+                None => wrong(format!("Unable to get mapping for {map}::{top}::{second}")),
+            },
         }
     }
 

@@ -20,7 +20,8 @@ Resources:
 ";
 
 fn evaluate(yaml: &str) -> Result<Option<Document>, EvalError> {
-    let body = format!("{TEMPLATE}\n  Probe: {{Type: X, Properties: {{P: {yaml}}}}}\n");
+    let body =
+        format!("Transform: AWS::LanguageExtensions\n{TEMPLATE}\n  Probe: {{Type: X, Properties: {{P: {yaml}}}}}\n");
     let template = Template::parse(&body).unwrap_or_else(|error| panic!("{yaml}: {error}"));
     let parameters = BTreeMap::from([
         ("Env".to_owned(), "prod".into()),
@@ -32,6 +33,7 @@ fn evaluate(yaml: &str) -> Result<Option<Document>, EvalError> {
     };
     let resources = BTreeMap::from([("Queue".to_owned(), queue)]);
     let pseudo = Pseudo { stack_name: Some("s".into()), ..Pseudo::default() };
+    let exports = BTreeMap::from([("net-Vpc".to_owned(), "vpc-7".to_owned())]);
     let (none, budget) = (BTreeMap::new(), Budget::default());
     let environment = Environment {
         template: &template,
@@ -39,6 +41,7 @@ fn evaluate(yaml: &str) -> Result<Option<Document>, EvalError> {
         conditions: &none,
         pseudo: &pseudo,
         resources: &resources,
+        exports: Some(&exports),
         budget: &budget,
     };
     let conditions = environment.conditions().map_err(|(_, error)| error)?;
@@ -75,6 +78,13 @@ fn every_function_has_its_value() {
         ("{k: !If [IsProd, !Ref 'AWS::NoValue', b], l: [!Ref 'AWS::NoValue', 1]}", r#"{"l":[1]}"#),
         ("!FindInMap [Sizes, !Ref Env, cpu]", "2"),
         ("!FindInMap [Sizes, prod, names]", r#"["x","y"]"#),
+        ("!ImportValue net-Vpc", r#""vpc-7""#),
+        ("!ImportValue {'Fn::Join': ['-', [net, Vpc]]}", r#""vpc-7""#),
+        ("!Length [a, !Ref Queue, c]", "3"),
+        ("!Length {Ref: Zones}", "2"),
+        ("!ToJsonString {a: !Ref Queue, b: [1, true]}", r#""{\"a\":\"queue-1\",\"b\":[1,true]}""#),
+        ("!FindInMap [Sizes, dev, cpu, {DefaultValue: 9}]", "9"),
+        ("!FindInMap [Sizes, prod, cpu, {DefaultValue: 9}]", "2"),
         ("!Base64 hello", r#""aGVsbG8=""#),
         ("!Select [1, !Cidr [10.0.0.0/16, 2, 8]]", r#""10.0.1.0/24""#),
         ("!Select [0, !Cidr [10.0.0.0/16, 2]]", r#""10.0.0.0/24""#),
@@ -93,6 +103,7 @@ fn what_is_not_known_yet_is_not_wrong() {
         "!Sub '${Unmade}'",
         "!If [Waits, a, b]",
         "!Ref AWS::StackId",
+        "!Length [!If [Waits, a, b]]",
     ] {
         assert_eq!(evaluate(yaml), Err(EvalError::Unknown), "{yaml}");
     }
@@ -111,6 +122,11 @@ fn text_that_doubles_without_end_is_refused() {
 }
 
 #[test]
+fn an_export_that_nobody_makes_is_named() {
+    assert_eq!(evaluate("!ImportValue gone"), Err(EvalError::NoExport("gone".into())));
+}
+
+#[test]
 fn what_has_no_value_says_why() {
     for (yaml, part) in [
         ("!GetAtt Queue.Nope", "resource Queue does not support attribute type Nope in Fn::GetAtt"),
@@ -123,6 +139,7 @@ fn what_has_no_value_says_why() {
         ("!Sub ['${v}', {v: [a]}]", "the variable v of Fn::Sub must be a string, found a list"),
         ("!Cidr [10.0.0.0/24, 2, 8]", "Fn::Cidr can not take 2 blocks"),
         ("!Base64 [a]", "Fn::Base64 must be a string"),
+        ("!Length x", "Fn::Length expects a list"),
     ] {
         match evaluate(yaml) {
             Err(EvalError::Template(text)) => assert!(text.contains(part), "{yaml}: {text}"),

@@ -69,7 +69,15 @@ pub enum Expression {
         top: Box<Expression>,
         /// Its second-level key.
         second: Box<Expression>,
+        /// What stands in for a missing key (`AWS::LanguageExtensions`).
+        default: Option<Box<Expression>>,
     },
+    /// `Fn::ImportValue`: another stack's export, by its name.
+    ImportValue(Box<Expression>),
+    /// `Fn::Length`: how many entries a list has (`AWS::LanguageExtensions`).
+    Length(Box<Expression>),
+    /// `Fn::ToJsonString`: a map or list as JSON text (`AWS::LanguageExtensions`).
+    ToJson(Box<Expression>),
     /// `Fn::Base64`.
     Base64(Box<Expression>),
     /// `Fn::GetAZs`: a region's availability zones; this one's where the text is empty.
@@ -117,9 +125,20 @@ const FUNCTIONS: &str = "[Fn::Base64, Fn::GetAtt, Fn::GetAZs, Fn::ImportValue, F
                          Fn::EachMemberEquals, Fn::EachMemberIn, Fn::ValueOf, Fn::ValueOfAll, Fn::RefAll, Fn::Sub, \
                          Fn::Cidr]";
 
+/// Which functions there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// Those of every template.
+    #[default]
+    Plain,
+    /// Also those of the transform `AWS::LanguageExtensions`.
+    Extended,
+}
+
 /// Reads values, noting what is wrong and going on.
 pub(super) struct Reader<'a> {
     pub(super) problems: &'a mut Problems,
+    pub(super) dialect: Dialect,
 }
 
 impl Reader<'_> {
@@ -215,11 +234,12 @@ impl Reader<'_> {
                     .wrong(path, "Fn::If requires a list argument with three elements, the first a condition's name"),
             },
             "Fn::FindInMap" => match argument.as_list() {
-                Some([map, top, second]) => Expression::FindInMap {
-                    map: self.boxed(map, &path.at(0)),
-                    top: self.boxed(top, &path.at(1)),
-                    second: self.boxed(second, &path.at(2)),
-                },
+                Some([map, top, second]) => self.find_in_map([map, top, second], None, path),
+                Some([map, top, second, Document::Map(options)])
+                    if self.dialect == Dialect::Extended && options.keys().all(|key| key == "DefaultValue") =>
+                {
+                    self.find_in_map([map, top, second], options.get("DefaultValue"), path)
+                }
                 _ => self.wrong(
                     path,
                     "every Fn::FindInMap object requires three parameters, the map name, map key and the attribute for \
@@ -236,8 +256,13 @@ impl Reader<'_> {
                 },
                 _ => self.wrong(path, "every Fn::Cidr object requires an IP block, a count and, optionally, cidrBits"),
             },
-            "Fn::ImportValue" | "Fn::Transform" | "Fn::ToJsonString" | "Fn::Length" | "Fn::ForEach"
-            | "Fn::GetStackOutput" => {
+            "Fn::ImportValue" => Expression::ImportValue(self.boxed(argument, path)),
+            "Fn::Length" if self.dialect == Dialect::Extended => Expression::Length(self.boxed(argument, path)),
+            "Fn::ToJsonString" if self.dialect == Dialect::Extended => match argument {
+                Document::Map(_) | Document::List(_) => Expression::ToJson(self.boxed(argument, path)),
+                _ => self.wrong(path, "Fn::ToJsonString requires an object or an array"),
+            },
+            "Fn::Transform" | "Fn::GetStackOutput" => {
                 self.problems.add(path.clone(), Fault::Unsupported(name.to_owned()));
                 Expression::Literal(Document::Null)
             }
@@ -246,6 +271,16 @@ impl Reader<'_> {
             }
             other => self
                 .wrong(path, format!("Encountered unsupported function: {other} Supported functions are: {FUNCTIONS}")),
+        }
+    }
+
+    fn find_in_map(&mut self, names: [&Document; 3], default: Option<&Document>, path: &Path) -> Expression {
+        let [map, top, second] = names;
+        Expression::FindInMap {
+            map: self.boxed(map, &path.at(0)),
+            top: self.boxed(top, &path.at(1)),
+            second: self.boxed(second, &path.at(2)),
+            default: default.map(|default| self.boxed(default, &path.at(3).at("DefaultValue"))),
         }
     }
 
@@ -370,7 +405,7 @@ mod tests {
     fn problems(json: &str) -> String {
         let mut problems = Problems::default();
         let value = Document::from_json(json.as_bytes()).unwrap();
-        Reader { problems: &mut problems }.expression(&value, &Path::of(&["P"]));
+        Reader { problems: &mut problems, dialect: Dialect::Plain }.expression(&value, &Path::of(&["P"]));
         problems.to_string()
     }
 
@@ -386,7 +421,9 @@ mod tests {
             (r#"{"Fn::Sub": [1, 2, 3]}"#, "One or more Fn::Sub"),
             (r#"{"Fn::Sub": "${a b}"}"#, "variable names in Fn::Sub syntax"),
             (r#"{"Fn::Nope": "x"}"#, "Encountered unsupported function: Fn::Nope"),
-            (r#"{"Fn::ImportValue": "x"}"#, "Barge does not support Fn::ImportValue (at /P/Fn::ImportValue)"),
+            (r#"{"Fn::Transform": {}}"#, "Barge does not support Fn::Transform (at /P/Fn::Transform)"),
+            (r#"{"Fn::Length": [1]}"#, "Encountered unsupported function: Fn::Length"),
+            (r#"{"Fn::FindInMap": ["m", "t", "s", {"DefaultValue": 1}]}"#, "Fn::FindInMap object requires three"),
             (r#"{"a": "{{resolve:ssm:x}}"}"#, "dynamic references"),
             (r#"{"a": [null]}"#, "Template format error: [/P/a/0] 'null' values are not allowed in templates"),
             (r#"{"Fn::Sub": "x", "b": 1}"#, "Fn::Sub must be the only key of its object"),

@@ -59,12 +59,15 @@ pub(super) fn walk<'e>(
                 into(otherwise, path.at(2));
             }
         }
-        Expression::FindInMap { map, top, second } => {
+        Expression::FindInMap { map, top, second, default } => {
             let path = path.at("Fn::FindInMap");
-            for (i, inner) in [map, top, second].into_iter().enumerate() {
+            for (i, inner) in [map, top, second].into_iter().chain(default).enumerate() {
                 into(inner, path.at(i));
             }
         }
+        Expression::ImportValue(inner) => into(inner, path.at("Fn::ImportValue")),
+        Expression::Length(inner) => into(inner, path.at("Fn::Length")),
+        Expression::ToJson(inner) => into(inner, path.at("Fn::ToJsonString")),
         Expression::Base64(inner) => into(inner, path.at("Fn::Base64")),
         Expression::GetAzs(inner) => into(inner, path.at("Fn::GetAZs")),
         Expression::Cidr { block, count, bits } => {
@@ -147,6 +150,15 @@ pub fn references<'e>(expression: &'e Expression, branches: Branches<'_>) -> BTr
     let mut names = BTreeSet::new();
     walk(expression, &Path::default(), branches, &mut |inner, _| {
         names.extend(targets(inner).into_iter().map(|(name, _)| name));
+    });
+    names
+}
+
+/// The attributes of `resource` that `expression` takes.
+pub fn attributes<'e>(expression: &'e Expression, resource: &str) -> BTreeSet<&'e str> {
+    let mut names = BTreeSet::new();
+    walk(expression, &Path::default(), Branches::All, &mut |inner, _| {
+        names.extend(targets(inner).into_iter().filter(|(name, _)| *name == resource).filter_map(|(_, name)| name));
     });
     names
 }

@@ -2,6 +2,7 @@
 //! values under parameters and made resources (`evaluate`). All pure: nothing here knows a service, a stack's state,
 //! a clock or a store.
 
+mod absent;
 mod analysis;
 mod cidr;
 mod evaluate;
@@ -12,23 +13,28 @@ mod parameter;
 mod problem;
 mod properties;
 mod read;
+mod rules;
 mod source;
 mod sub;
+mod transform;
 mod yaml;
 
 pub use analysis::{analyse, check};
 pub use evaluate::{Budget, Environment, EvalError, Pseudo};
 pub use expression::{Expression, PSEUDO_PARAMETERS, Predicate};
-pub use graph::{Branches, cycles, references};
-pub use parameter::{Bound, Parameter, ParameterType, bind};
+pub use graph::{Branches, attributes, cycles, references};
+pub use parameter::{Bound, Parameter, ParameterSource, ParameterType, bind, bind_resolved, stored_names};
 pub use problem::{Block, Fault, Path, Problem, Problems};
+pub use rules::{Assertion, Rule, Test};
 pub use source::{Source, SyntaxError, Warning};
 pub use sub::Part;
+pub use transform::{Inputs, Processed};
 
 use barge_core::Document;
 use barge_core::resource::ResourceSchema;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A template as its author declared it (CloudFormation User Guide, "CloudFormation template sections").
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,6 +51,10 @@ pub struct Template {
     pub mappings: IndexMap<String, IndexMap<String, IndexMap<String, Document>>>,
     /// `Conditions` by name.
     pub conditions: IndexMap<String, Predicate>,
+    /// `Rules` by name.
+    pub rules: IndexMap<String, Rule>,
+    /// `Transform`: the names of the macros that were carried out.
+    pub transforms: Vec<String>,
     /// `Resources` by logical id.
     pub resources: IndexMap<String, ResourceDeclaration>,
     /// `Outputs` by name.
@@ -63,6 +73,17 @@ pub enum RemovalPolicy {
     Retain,
     /// As `Retain`, but deleted where the stack's creation is rolled back.
     RetainExceptOnCreate,
+}
+
+impl RemovalPolicy {
+    /// As templates write it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delete => "Delete",
+            Self::Retain => "Retain",
+            Self::RetainExceptOnCreate => "RetainExceptOnCreate",
+        }
+    }
 }
 
 /// One resource of a template.
@@ -93,6 +114,8 @@ pub struct Output {
     pub value: Expression,
     /// The condition under which there is such an output.
     pub condition: Option<String>,
+    /// `Export`: the name under which other stacks import the value.
+    pub export: Option<Expression>,
 }
 
 /// The resource types that there are.
@@ -108,9 +131,37 @@ impl Template {
     pub const LONGEST_STORED: usize = 1_048_576;
 
     /// Reads a template. All problems of its form are reported together; references are not looked at.
+    ///
+    /// Transforms are carried out with the parameters' defaults. Where that is not enough to tell what they make, the
+    /// template has everything but conditions, rules, resources and outputs: [`Template::process`] knows more.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        let source = Source::parse(text)?;
-        Ok(read::template(source)?)
+        Ok(transform::process(text, &Inputs::default())?.template)
+    }
+
+    /// Reads a template with the parameters that a call gives, and carries out its transforms.
+    pub fn process(text: &str, inputs: &Inputs) -> Result<Processed, TemplateError> {
+        transform::process(text, inputs)
+    }
+
+    /// The names of the exports that the template imports, as far as they are known.
+    pub fn imports(&self, environment: &Environment<'_>) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        let branches = Branches::Decided(environment.conditions);
+        let active = |condition: &Option<String>| {
+            condition.as_ref().is_none_or(|name| environment.conditions.get(name).copied().unwrap_or(true))
+        };
+        let resources = self.resources.values().filter(|resource| active(&resource.condition));
+        let outputs = self.outputs.values().filter(|output| active(&output.condition));
+        let values =
+            resources.flat_map(|resource| resource.properties.values()).chain(outputs.map(|output| &output.value));
+        for value in values {
+            graph::walk(value, &Path::default(), branches, &mut |inner, _| {
+                if let Expression::ImportValue(name) = inner {
+                    names.extend(environment.text(name, "Fn::ImportValue"));
+                }
+            });
+        }
+        names
     }
 }
 

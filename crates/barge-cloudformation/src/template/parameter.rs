@@ -5,7 +5,7 @@ use super::problem::{Fault, Path, Problems};
 use barge_core::Document;
 use indexmap::IndexMap;
 use regex::Regex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest value, in bytes (CloudFormation User Guide, "Understand CloudFormation quotas").
 const LONGEST_VALUE: usize = 4096;
@@ -23,6 +23,15 @@ pub enum ParameterType {
     NumberList,
 }
 
+/// Where a parameter's value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParameterSource {
+    /// The text itself.
+    Given,
+    /// The text names an entry of the parameter store, whose value it is (`AWS::SSM::Parameter::Value<…>`).
+    Store,
+}
+
 /// One parameter of a template.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parameter {
@@ -30,6 +39,8 @@ pub struct Parameter {
     pub type_name: String,
     /// What it takes.
     pub kind: ParameterType,
+    /// Where its value comes from.
+    pub source: ParameterSource,
     /// `Default`.
     pub default: Option<String>,
     /// Whether its value is hidden from every answer.
@@ -53,6 +64,8 @@ pub struct Parameter {
 pub struct Bound {
     /// As given, or the default.
     pub text: String,
+    /// The parameter store's value, where the text names one.
+    pub resolved: Option<String>,
     /// What `Ref` gives: text, or a list of texts.
     pub value: Document,
 }
@@ -66,11 +79,16 @@ pub(super) fn read(declaration: &Document, path: &Path, problems: &mut Problems)
         problems.add(path.clone(), Fault::Format("Every Parameters object must contain a Type member.".to_owned()));
         return None;
     };
-    let kind = kind(type_name, &path.at("Type"), problems)?;
+    let (source, value_type) = match type_name.strip_prefix(STORED).and_then(|inner| inner.strip_suffix('>')) {
+        Some(inner) => (ParameterSource::Store, inner),
+        None => (ParameterSource::Given, type_name),
+    };
+    let kind = kind(value_type, type_name, &path.at("Type"), problems)?;
     let mut reader = Members { by_name: members, path, problems };
     let parameter = Parameter {
         type_name: type_name.to_owned(),
         kind,
+        source,
         default: reader.text("Default"),
         no_echo: reader.flag("NoEcho"),
         description: reader.text("Description"),
@@ -84,11 +102,15 @@ pub(super) fn read(declaration: &Document, path: &Path, problems: &mut Problems)
     Some(parameter)
 }
 
-fn kind(type_name: &str, path: &Path, problems: &mut Problems) -> Option<ParameterType> {
+/// How the types begin whose values are in the parameter store.
+const STORED: &str = "AWS::SSM::Parameter::Value<";
+
+/// The kind of `value_type`, which is the parameter's type `declared` or the one that the parameter store's value has.
+fn kind(value_type: &str, declared: &str, path: &Path, problems: &mut Problems) -> Option<ParameterType> {
     let named = |name: &str| {
         name.starts_with("AWS::EC2::") || name.starts_with("AWS::Route53::") || name == "AWS::SSM::Parameter::Name"
     };
-    match type_name {
+    match value_type {
         "String" => Some(ParameterType::String),
         "Number" => Some(ParameterType::Number),
         "CommaDelimitedList" | "List<String>" => Some(ParameterType::List),
@@ -97,12 +119,8 @@ fn kind(type_name: &str, path: &Path, problems: &mut Problems) -> Option<Paramet
         name if name.strip_prefix("List<").and_then(|name| name.strip_suffix('>')).is_some_and(named) => {
             Some(ParameterType::List)
         }
-        name if name.starts_with("AWS::SSM::Parameter::Value<") => {
-            problems.add(path.clone(), Fault::Unsupported(format!("the parameter type {name}")));
-            None
-        }
-        name => {
-            problems.add(path.clone(), Fault::Format(format!("Unrecognized parameter type: {name}")));
+        _ => {
+            problems.add(path.clone(), Fault::Format(format!("Unrecognized parameter type: {declared}")));
             None
         }
     }
@@ -200,10 +218,41 @@ fn compile(pattern: &str) -> Result<Regex, regex::Error> {
     Regex::new(&format!("^(?:{pattern})$"))
 }
 
-/// Binds the values of a call, `given`, to the declared parameters; defaults fill in.
+/// The names of the parameter store's entries that the values of a call, `given`, and the defaults name.
+pub fn stored_names(declared: &IndexMap<String, Parameter>, given: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let stored = declared.iter().filter(|(_, parameter)| parameter.source == ParameterSource::Store);
+    stored.filter_map(|(name, parameter)| given.get(name).or(parameter.default.as_ref()).cloned()).collect()
+}
+
+/// Binds the values of a call, `given`, to the declared parameters; defaults fill in. No parameter may name an entry of
+/// the parameter store: see [`bind_resolved`].
 pub fn bind(
     declared: &IndexMap<String, Parameter>,
     given: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, Bound>, Problems> {
+    bind_resolved(declared, given, &BTreeMap::new())
+}
+
+/// The values of those parameters that have one that fits.
+pub(super) fn known(
+    declared: &IndexMap<String, Parameter>,
+    given: &BTreeMap<String, String>,
+    stored: &BTreeMap<String, String>,
+) -> BTreeMap<String, Document> {
+    let value = |(name, parameter): (&String, &Parameter)| {
+        let text = given.get(name).or(parameter.default.as_ref())?;
+        let (value, _) = parameter.bound(name, text, stored).ok()??;
+        Some((name.clone(), value))
+    };
+    declared.iter().filter_map(value).collect()
+}
+
+/// Binds the values of a call, `given`, to the declared parameters; defaults fill in. `stored` are the parameter store's
+/// values by name, as far as there are any.
+pub fn bind_resolved(
+    declared: &IndexMap<String, Parameter>,
+    given: &BTreeMap<String, String>,
+    stored: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, Bound>, Problems> {
     let mut problems = Problems::default();
     let unknown: Vec<&str> = given.keys().map(String::as_str).filter(|name| !declared.contains_key(*name)).collect();
@@ -211,17 +260,18 @@ pub fn bind(
         let text = format!("Parameters: [{}] do not exist in the template", unknown.join(", "));
         problems.add(Path::default(), Fault::Parameter(text));
     }
-    let mut missing = Vec::new();
+    let (mut missing, mut absent) = (Vec::new(), Vec::new());
     let mut bound = BTreeMap::new();
     for (name, parameter) in declared {
         let Some(text) = given.get(name).or(parameter.default.as_ref()) else {
             missing.push(name.as_str());
             continue;
         };
-        match parameter.take(name, text) {
-            Ok(value) => {
-                bound.insert(name.clone(), Bound { text: text.clone(), value });
+        match parameter.bound(name, text, stored) {
+            Ok(Some((value, resolved))) => {
+                bound.insert(name.clone(), Bound { text: text.clone(), resolved, value });
             }
+            Ok(None) => absent.push(text.as_str()),
             Err(message) => problems.add(Path::of(&["Parameters", name]), Fault::Parameter(message)),
         }
     }
@@ -229,11 +279,40 @@ pub fn bind(
         let text = format!("Parameters: [{}] must have values", missing.join(", "));
         problems.add(Path::default(), Fault::Parameter(text));
     }
+    if !absent.is_empty() {
+        let text = format!("Unable to fetch parameters [{}] from parameter store for this account.", absent.join(","));
+        problems.add(Path::default(), Fault::Parameter(text));
+    }
     problems.into_result()?;
     Ok(bound)
 }
 
 impl Parameter {
+    /// The value that `text` stands for, and the parameter store's text behind it; `None` where the store has none.
+    /// Constraints apply to what is given, not to what is stored.
+    fn bound(
+        &self,
+        name: &str,
+        text: &str,
+        stored: &BTreeMap<String, String>,
+    ) -> Result<Option<(Document, Option<String>)>, String> {
+        if text.contains("{{resolve:") {
+            return Err(format!("Parameter '{name}': Barge does not support dynamic references ({{{{resolve:…}}}})"));
+        }
+        match self.source {
+            ParameterSource::Given => self.take(name, text).map(|value| Some((value, None))),
+            ParameterSource::Store => {
+                self.constrain(name, text)?;
+                let Some(found) = stored.get(text) else { return Ok(None) };
+                let value = match self.kind {
+                    ParameterType::String | ParameterType::Number => found.as_str().into(),
+                    ParameterType::List | ParameterType::NumberList => list(found),
+                };
+                Ok(Some((value, Some(found.clone()))))
+            }
+        }
+    }
+
     fn take(&self, name: &str, text: &str) -> Result<Document, String> {
         if text.len() > LONGEST_VALUE {
             return Err(format!("Parameter '{name}' value must not be longer than {LONGEST_VALUE} bytes"));
@@ -245,15 +324,13 @@ impl Parameter {
                 self.constrain(name, text).map(|()| text.into())
             }
             ParameterType::List | ParameterType::NumberList => {
-                let entries: Vec<&str> =
-                    if text.is_empty() { Vec::new() } else { text.split(',').map(str::trim).collect() };
-                for entry in &entries {
+                for entry in entries(text) {
                     if self.kind == ParameterType::NumberList {
                         number(name, entry)?;
                     }
                     self.constrain(name, entry)?;
                 }
-                Ok(Document::List(entries.into_iter().map(Document::from).collect()))
+                Ok(list(text))
             }
         }
     }
@@ -287,6 +364,16 @@ impl Parameter {
             _ => None,
         }
     }
+}
+
+/// Texts parted by commas.
+fn entries(text: &str) -> impl Iterator<Item = &str> {
+    // Text that is empty stands for no entries, not for one empty one.
+    text.split(',').map(str::trim).filter(move |_| !text.is_empty())
+}
+
+fn list(text: &str) -> Document {
+    Document::List(entries(text).map(Document::from).collect())
 }
 
 fn number(name: &str, text: &str) -> Result<(), String> {
@@ -328,6 +415,26 @@ mod tests {
     }
 
     #[test]
+    fn stored_values_come_from_the_parameter_store() {
+        let text = "Parameters:\n  One: {Type: 'AWS::SSM::Parameter::Value<String>', Default: /a/one}\n\
+                    \x20 Many: {Type: 'AWS::SSM::Parameter::Value<List<String>>'}\n\
+                    Resources: {R: {Type: X}}";
+        let template = Template::parse(text).unwrap();
+        let given = [("Many".to_owned(), "/a/many".to_owned())].into();
+        let names: Vec<String> = stored_names(&template.parameters, &given).into_iter().collect();
+        assert_eq!(names, ["/a/many", "/a/one"]);
+        let stored = [("/a/one".to_owned(), "1,2".to_owned()), ("/a/many".to_owned(), "x, y".to_owned())].into();
+        let bound = bind_resolved(&template.parameters, &given, &stored).unwrap();
+        assert_eq!(bound["One"].value.to_json(), r#""1,2""#);
+        assert_eq!(bound["Many"].value.to_json(), r#"["x","y"]"#);
+        assert_eq!((bound["One"].text.as_str(), bound["One"].resolved.as_deref()), ("/a/one", Some("1,2")));
+        assert_eq!(
+            bind(&template.parameters, &given).unwrap_err().to_string(),
+            "Unable to fetch parameters [/a/one,/a/many] from parameter store for this account."
+        );
+    }
+
+    #[test]
     fn what_breaks_a_rule_is_refused_in_aws_words() {
         for (declaration, given, expected) in [
             ("{Type: String}", None, "Parameters: [P] must have values"),
@@ -356,7 +463,10 @@ mod tests {
         for (declaration, part) in [
             ("{}", "Every Parameters object must contain a Type member."),
             ("{Type: Text}", "Unrecognized parameter type: Text (at /Parameters/P/Type)"),
-            ("{Type: 'AWS::SSM::Parameter::Value<String>'}", "Barge does not support the parameter type AWS::SSM"),
+            (
+                "{Type: 'AWS::SSM::Parameter::Value<Text>'}",
+                "Unrecognized parameter type: AWS::SSM::Parameter::Value<Text>",
+            ),
             ("{Type: String, Foo: 1}", "Invalid template parameter property 'Foo'"),
             ("{Type: String, MinLength: x}", "Every MinLength member must be a number."),
             ("{Type: String, NoEcho: 7}", "Every NoEcho member must be a boolean."),

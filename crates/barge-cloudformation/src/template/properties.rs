@@ -17,7 +17,12 @@ pub(super) fn check(environment: &Environment<'_>, resource: &str, schema: &Reso
     };
     let mut given = Vec::new();
     for (name, expression) in &declaration.properties {
-        let Some(property) = schema.properties.iter().find(|property| property.name == name) else {
+        let listed = schema.properties.iter().find(|property| property.name == name);
+        if listed.is_none() && schema.properties.iter().any(|property| property.name == "*") {
+            // The type takes properties of any name and kind.
+            continue;
+        }
+        let Some(property) = listed else {
             wrong(&path.at(name), format!("#: extraneous key [{name}] is not permitted"));
             continue;
         };
@@ -40,7 +45,7 @@ pub(super) fn check(environment: &Environment<'_>, resource: &str, schema: &Reso
                     wrong(&path.at(name), message);
                 }
             }
-            Ok(Some(_)) | Err(EvalError::Template(_)) => {}
+            Ok(Some(_)) | Err(EvalError::Template(_) | EvalError::NoExport(_)) => {}
         }
         given.push(name.as_str());
     }
@@ -65,11 +70,13 @@ pub(super) fn values(environment: &Environment<'_>, expression: &Expression, pat
                 values(environment, inner, &path.at(key), problems);
             }
         }
-        function => {
-            if let Err(EvalError::Template(text)) = environment.value(function) {
-                problems.add(path.clone(), Fault::Function(text));
+        function => match environment.value(function) {
+            Err(EvalError::Template(text)) => problems.add(path.clone(), Fault::Function(text)),
+            Err(error @ EvalError::NoExport(_)) => {
+                problems.add(path.clone(), Fault::Parameter(format!("{error} (at {path})")));
             }
-        }
+            Ok(_) | Err(EvalError::Unknown) => {}
+        },
     }
 }
 

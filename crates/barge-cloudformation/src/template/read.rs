@@ -1,10 +1,10 @@
 //! From a tree to a [`Template`]: sections, members, limits. Everything wrong is collected before anything is refused.
 
-use super::expression::Reader;
-use super::parameter;
+use super::expression::{Dialect, Reader};
 use super::problem::{Fault, Path, Problems};
 use super::source::Source;
 use super::{Output, RemovalPolicy, ResourceDeclaration, Template};
+use super::{parameter, rules};
 use barge_core::Document;
 use indexmap::IndexMap;
 
@@ -23,7 +23,7 @@ pub(super) fn template(source: Source) -> Result<Template, Problems> {
         return Err(problems);
     };
     let mut template = Template { warnings: source.warnings, ..Template::default() };
-    let mut walk = Walk { problems: &mut problems };
+    let mut walk = Walk { problems: &mut problems, dialect: dialect(&source.root) };
     walk.unknown_sections(sections);
     for (name, section) in sections {
         walk.section(&mut template, name, section);
@@ -35,11 +35,38 @@ pub(super) fn template(source: Source) -> Result<Template, Problems> {
     Ok(template)
 }
 
+/// What values of parameters, mappings and conditions depend on: those sections of `root`, problems aside.
+pub(super) fn declarations(root: &Document) -> Template {
+    let (mut problems, mut template) = (Problems::default(), Template::default());
+    let mut walk = Walk { problems: &mut problems, dialect: dialect(root) };
+    for (name, section) in root.as_map().into_iter().flatten() {
+        if !["Resources", "Outputs", "Rules"].contains(&name.as_str()) {
+            walk.section(&mut template, name, section);
+        }
+    }
+    template
+}
+
+/// The functions that a template may use.
+pub(super) fn dialect(root: &Document) -> Dialect {
+    let extended = |name: &Document| name.as_str() == Some(super::transform::LANGUAGE_EXTENSIONS);
+    match root.get("Transform") {
+        Some(Document::List(names)) if names.iter().any(extended) => Dialect::Extended,
+        Some(name) if extended(name) => Dialect::Extended,
+        _ => Dialect::Plain,
+    }
+}
+
 struct Walk<'a> {
     problems: &'a mut Problems,
+    dialect: Dialect,
 }
 
 impl Walk<'_> {
+    fn reader(&mut self) -> Reader<'_> {
+        Reader { problems: self.problems, dialect: self.dialect }
+    }
+
     fn format(&mut self, path: &Path, text: impl Into<String>) {
         self.problems.add(path.clone(), Fault::Format(text.into()));
     }
@@ -98,7 +125,7 @@ impl Walk<'_> {
             }
             ("Conditions", section) => {
                 for (name, condition) in self.members(section, &path, usize::MAX) {
-                    let predicate = Reader { problems: self.problems }.predicate(condition, &path.at(name));
+                    let predicate = self.reader().predicate(condition, &path.at(name));
                     template.conditions.insert(name.clone(), predicate);
                 }
             }
@@ -120,7 +147,16 @@ impl Walk<'_> {
                     }
                 }
             }
-            ("Rules" | "Transform" | "Hooks", _) => {
+            ("Rules", section) => {
+                for (name, rule) in self.members(section, &path, usize::MAX) {
+                    let path = path.at(name);
+                    self.name("Rule", name, &path);
+                    if let Some(rule) = rules::read(rule, &path, self.dialect, self.problems) {
+                        template.rules.insert(name.clone(), rule);
+                    }
+                }
+            }
+            ("Hooks", _) => {
                 self.problems.add(path, Fault::Unsupported(format!("the {name} section")));
             }
             _ => {}
@@ -212,7 +248,7 @@ impl Walk<'_> {
             (_, Document::Null) => self.null(path),
             ("Properties", Document::Map(properties)) => {
                 for (name, value) in properties {
-                    let value = Reader { problems: self.problems }.expression(value, &path.at(name));
+                    let value = self.reader().expression(value, &path.at(name));
                     declaration.properties.insert(name.clone(), value);
                 }
             }
@@ -227,8 +263,14 @@ impl Walk<'_> {
             ("DeletionPolicy", policy) => declaration.deletion_policy = self.policy(name, policy, path),
             ("UpdateReplacePolicy", policy) => declaration.update_replace_policy = self.policy(name, policy, path),
             ("Metadata", metadata) => declaration.metadata = Some(metadata.clone()),
+            ("CreationPolicy" | "UpdatePolicy", Document::Map(_)) => {
+                if counts(name, &declaration.type_name) {
+                    let what = format!("the {name} of {}", declaration.type_name);
+                    self.problems.add(path.clone(), Fault::Unsupported(what));
+                }
+            }
             ("CreationPolicy" | "UpdatePolicy", _) => {
-                self.problems.add(path.clone(), Fault::Unsupported(format!("the {name} attribute")));
+                self.format(path, format!("Every {name} member must be an object."));
             }
             (other, _) => self.format(path, format!("Invalid template resource property '{other}'")),
         }
@@ -259,8 +301,8 @@ impl Walk<'_> {
             self.format(path, "Every Outputs member must contain a Value object");
             return None;
         };
-        let value = Reader { problems: self.problems }.expression(value, &path.at("Value"));
-        let mut result = Output { description: None, value, condition: None };
+        let value = self.reader().expression(value, &path.at("Value"));
+        let mut result = Output { description: None, value, condition: None, export: None };
         for (member, value) in members {
             let path = path.at(member);
             match (member.as_str(), value) {
@@ -269,12 +311,39 @@ impl Walk<'_> {
                 ("Description", text) => result.description = self.description(text, &path),
                 ("Condition", Document::String(name)) => result.condition = Some(name.clone()),
                 ("Condition", _) => self.format(&path, "Every Condition member must be a string."),
-                ("Export", _) => self.problems.add(path, Fault::Unsupported("Export of an output".to_owned())),
+                ("Export", Document::Map(export)) if export.len() == 1 && export.contains_key("Name") => {
+                    result.export = export.get("Name").map(|name| self.reader().expression(name, &path.at("Name")));
+                }
+                ("Export", _) => {
+                    self.format(&path, "Every Export member must be an object with a Name and nothing else.");
+                }
                 (other, _) => self.format(&path, format!("Invalid output property '{other}'")),
             }
         }
         Some(result)
     }
+}
+
+/// Whether the attribute has an effect on resources of the type (CloudFormation Template Reference, "CreationPolicy
+/// attribute", "UpdatePolicy attribute"); elsewhere AWS accepts it and does nothing.
+fn counts(attribute: &str, type_name: &str) -> bool {
+    let types: &[&str] = match attribute {
+        "CreationPolicy" => &[
+            "AWS::AppStream::Fleet",
+            "AWS::AutoScaling::AutoScalingGroup",
+            "AWS::CloudFormation::WaitCondition",
+            "AWS::EC2::Instance",
+        ],
+        _ => &[
+            "AWS::AppStream::Fleet",
+            "AWS::AutoScaling::AutoScalingGroup",
+            "AWS::ElastiCache::ReplicationGroup",
+            "AWS::Elasticsearch::Domain",
+            "AWS::Lambda::Alias",
+            "AWS::OpenSearchService::Domain",
+        ],
+    };
+    types.contains(&type_name)
 }
 
 #[cfg(test)]
@@ -321,11 +390,14 @@ mod tests {
             ("Resources: {r-1: {Type: X}}", "Resource name r-1 is non alphanumeric."),
             ("Foo: 1\nResources: {R: {Type: X}}", "Invalid template property or properties [Foo]"),
             ("Resources: {R: {Type: X, Properties: }}", "[/Resources/R/Properties] 'null' values are not allowed"),
-            ("Resources: {R: {Type: X, CreationPolicy: {}}}", "Barge does not support the CreationPolicy attribute"),
+            (
+                "Resources: {R: {Type: 'AWS::EC2::Instance', CreationPolicy: {}}}",
+                "Barge does not support the CreationPolicy of",
+            ),
             ("Resources: {R: {Type: X, DeletionPolicy: Keep}}", "Unrecognized DeletionPolicy Keep"),
-            ("Transform: X\nResources: {R: {Type: X}}", "Barge does not support the Transform section"),
+            ("Transform: X\nResources: {R: {Type: X}}", "No transform named X found."),
             ("Resources: {R: {Type: X}}\nOutputs: {O: {}}", "must contain a Value object (at /Outputs/O)"),
-            ("Resources: {R: {Type: X}}\nOutputs: {O: {Value: x, Export: {Name: n}}}", "Export of an output"),
+            ("Resources: {R: {Type: X}}\nOutputs: {O: {Value: x, Export: n}}", "Every Export member must be an object"),
             ("AWSTemplateFormatVersion: 2011-01-01\nResources: {R: {Type: X}}", "The only valid value is 2010-09-09"),
         ] {
             assert!(failure(text).contains(part), "{text}: {}", failure(text));

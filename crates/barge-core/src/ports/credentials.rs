@@ -32,6 +32,12 @@ pub trait CredentialIssuer: Send + Sync {
 
     /// Credentials for work in `scope` that no role was named for; they carry the account only.
     async fn issue_anonymous(&self, scope: &Scope, session: &str, lifetime: Duration) -> Result<Credentials, AwsError>;
+
+    /// The role in an instance profile, given by name or ARN; `None` where there is no such profile, or it is empty;
+    /// an issuer that keeps no profiles has none.
+    async fn instance_role(&self, _scope: &Scope, _profile: &str) -> Result<Option<Arn>, AwsError> {
+        Ok(None)
+    }
 }
 
 /// What the gateway must know of an access key to verify a signature.

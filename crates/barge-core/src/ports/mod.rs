@@ -8,6 +8,7 @@ mod images;
 mod jobs;
 mod logs;
 mod objects;
+mod parameters;
 
 pub use credentials::{AccessKey, CredentialIssuer, Credentials, KeyDirectory};
 pub use events::{Event, EventSink};
@@ -16,3 +17,4 @@ pub use images::{ImageSource, LocalImage};
 pub use jobs::JobSubmitter;
 pub use logs::{LogLine, LogSink, LogTarget};
 pub use objects::{ObjectStore, StoredObject};
+pub use parameters::ParameterStore;

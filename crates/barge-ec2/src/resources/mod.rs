@@ -7,7 +7,11 @@
 mod address;
 mod gateway_attachment;
 mod internet_gateway;
+mod launch_template;
 mod nat_gateway;
+mod network_acl;
+mod network_acl_association;
+mod network_acl_entry;
 mod properties;
 mod route;
 mod route_table;
@@ -45,6 +49,10 @@ pub fn resources(service: &Arc<Ec2Service>) -> Vec<Arc<dyn ResourceProvider>> {
         provider::<security_group_rule::Ingress>(service),
         provider::<security_group_rule::Egress>(service),
         provider::<vpc_endpoint::VpcEndpoint>(service),
+        provider::<network_acl::NetworkAcl>(service),
+        Arc::new(network_acl_entry::Entry(Arc::clone(service))),
+        Arc::new(network_acl_association::Association(Arc::clone(service))),
+        provider::<launch_template::LaunchTemplate>(service),
     ]
 }
 

@@ -250,3 +250,73 @@ async fn a_group_without_a_vpc_is_in_the_default_one_and_goes_by_its_name() {
     stack.update("Group", r#"{"GroupDescription": "d", "GroupName": "web", "Tags": [{"Key": "a", "Value": 1}]}"#).await;
     stack.delete().await;
 }
+
+#[tokio::test]
+async fn a_network_acl_with_entries_stands_before_a_subnet() {
+    let mut stack = Stack::new();
+    for (logical_id, type_name, json) in [
+        ("Vpc", "VPC", r#"{"CidrBlock": "10.0.0.0/16"}"#),
+        ("Subnet", "Subnet", r#"{"VpcId": "$Vpc", "CidrBlock": "10.0.0.0/24"}"#),
+        ("Acl", "NetworkAcl", r#"{"VpcId": "$Vpc"}"#),
+        (
+            "Https",
+            "NetworkAclEntry",
+            r#"{"NetworkAclId": "$Acl", "RuleNumber": "100", "Protocol": 6, "RuleAction": "allow", "CidrBlock": "0.0.0.0/0",
+                "PortRange": {"From": 443, "To": "443"}}"#,
+        ),
+        (
+            "Out",
+            "NetworkAclEntry",
+            r#"{"NetworkAclId": "$Acl", "RuleNumber": 100, "Protocol": -1, "RuleAction": "deny", "Egress": "true",
+                "CidrBlock": "10.0.0.0/8"}"#,
+        ),
+        ("Association", "SubnetNetworkAclAssociation", r#"{"NetworkAclId": "$Acl", "SubnetId": "$Subnet"}"#),
+    ] {
+        stack.make(logical_id, type_name, json).await;
+    }
+    let described = async |stack: &Stack| {
+        let input = barge_wire::ec2::DescribeNetworkAclsRequest {
+            network_acl_ids: Some(vec![stack.values["Acl"].clone()]),
+            ..Default::default()
+        };
+        stack.bench.ec2.describe_network_acls(&stack.bench.cx, input).await.unwrap().network_acls.unwrap().remove(0)
+    };
+    let acl = described(&stack).await;
+    assert_eq!(acl.associations.unwrap()[0].subnet_id.as_ref(), Some(&stack.values["Subnet"]));
+    let shown: Vec<_> = acl.entries.unwrap().iter().map(|e| (e.egress.unwrap(), e.rule_number.unwrap())).collect();
+    assert_eq!(shown, [(true, 100), (true, 32767), (false, 100), (false, 32767)]);
+    stack
+        .update(
+            "Https",
+            r#"{"NetworkAclId": "$Acl", "RuleNumber": 100, "Protocol": 17, "RuleAction": "deny", "CidrBlock": "0.0.0.0/0",
+                "PortRange": {"From": 53, "To": 53}}"#,
+        )
+        .await;
+    let entry = described(&stack).await.entries.unwrap().remove(2);
+    assert_eq!((entry.protocol.as_deref(), entry.port_range.unwrap().to), (Some("17"), Some(53)));
+    stack.delete().await;
+}
+
+#[tokio::test]
+async fn a_launch_template_gets_a_version_for_each_change() {
+    let mut stack = Stack::new();
+    let json = r#"{"LaunchTemplateName": "jobs", "LaunchTemplateData": {"InstanceType": "m5.large", "UserData": "eA==",
+        "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": "100", "VolumeType": "gp3"}}]},
+        "TagSpecifications": [{"ResourceType": "launch-template", "Tags": [{"Key": "a", "Value": "b"}]}]}"#;
+    let made = stack.make("Template", "LaunchTemplate", json).await;
+    assert_eq!(made.attributes["LatestVersionNumber"], "1".into());
+    let changed = stack.update("Template", &json.replace("m5.large", "c5.large")).await;
+    assert_eq!(changed.attributes["LatestVersionNumber"], "2".into());
+    assert_eq!(changed.attributes["DefaultVersionNumber"], "1".into());
+    let input = barge_wire::ec2::DescribeLaunchTemplateVersionsRequest {
+        launch_template_name: Some("jobs".to_owned()),
+        versions: Some(vec!["$Latest".to_owned()]),
+        ..Default::default()
+    };
+    let found = stack.bench.ec2.describe_launch_template_versions(&stack.bench.cx, input).await.unwrap();
+    let version = found.launch_template_versions.unwrap().remove(0);
+    let data = version.launch_template_data.unwrap();
+    assert_eq!(data.instance_type.unwrap().as_str(), "c5.large");
+    assert_eq!(data.block_device_mappings.unwrap()[0].ebs.as_ref().unwrap().volume_size, Some(100));
+    stack.delete().await;
+}

@@ -1,6 +1,7 @@
 //! The ECR API: one method per operation, each in the file of what it is about.
 
 mod images;
+mod lifecycle;
 pub(crate) mod policies;
 pub(crate) mod repositories;
 mod tags;
@@ -9,14 +10,16 @@ use crate::EcrService;
 use barge_core::{AwsError, Context, Scope};
 use barge_wire::ecr::{
     BatchDeleteImageRequest, BatchDeleteImageResponse, BatchGetImageRequest, BatchGetImageResponse,
-    CreateRepositoryRequest, CreateRepositoryResponse, DeleteRepositoryPolicyRequest, DeleteRepositoryPolicyResponse,
-    DeleteRepositoryRequest, DeleteRepositoryResponse, DescribeImagesRequest, DescribeImagesResponse,
-    DescribeRepositoriesRequest, DescribeRepositoriesResponse, ECR, GetAuthorizationTokenRequest,
-    GetAuthorizationTokenResponse, GetRepositoryPolicyRequest, GetRepositoryPolicyResponse, ListImagesRequest,
-    ListImagesResponse, ListTagsForResourceRequest, ListTagsForResourceResponse, PutImageRequest, PutImageResponse,
+    CreateRepositoryRequest, CreateRepositoryResponse, DeleteLifecyclePolicyRequest, DeleteLifecyclePolicyResponse,
+    DeleteRepositoryPolicyRequest, DeleteRepositoryPolicyResponse, DeleteRepositoryRequest, DeleteRepositoryResponse,
+    DescribeImagesRequest, DescribeImagesResponse, DescribeRepositoriesRequest, DescribeRepositoriesResponse, ECR,
+    GetAuthorizationTokenRequest, GetAuthorizationTokenResponse, GetLifecyclePolicyRequest, GetLifecyclePolicyResponse,
+    GetRepositoryPolicyRequest, GetRepositoryPolicyResponse, ListImagesRequest, ListImagesResponse,
+    ListTagsForResourceRequest, ListTagsForResourceResponse, PutImageRequest, PutImageResponse,
     PutImageScanningConfigurationRequest, PutImageScanningConfigurationResponse, PutImageTagMutabilityRequest,
-    PutImageTagMutabilityResponse, SetRepositoryPolicyRequest, SetRepositoryPolicyResponse, TagResourceRequest,
-    TagResourceResponse, UntagResourceRequest, UntagResourceResponse, error,
+    PutImageTagMutabilityResponse, PutLifecyclePolicyRequest, PutLifecyclePolicyResponse, SetRepositoryPolicyRequest,
+    SetRepositoryPolicyResponse, TagResourceRequest, TagResourceResponse, UntagResourceRequest, UntagResourceResponse,
+    error,
 };
 pub(crate) use repositories::Contents;
 
@@ -148,6 +151,30 @@ impl ECR for EcrService {
         input: DeleteRepositoryPolicyRequest,
     ) -> Result<DeleteRepositoryPolicyResponse, AwsError> {
         self.delete_policy(cx, input).await
+    }
+
+    async fn put_lifecycle_policy(
+        &self,
+        cx: &Context,
+        input: PutLifecyclePolicyRequest,
+    ) -> Result<PutLifecyclePolicyResponse, AwsError> {
+        self.put_lifecycle(cx, input).await
+    }
+
+    async fn get_lifecycle_policy(
+        &self,
+        cx: &Context,
+        input: GetLifecyclePolicyRequest,
+    ) -> Result<GetLifecyclePolicyResponse, AwsError> {
+        self.get_lifecycle(cx, input).await
+    }
+
+    async fn delete_lifecycle_policy(
+        &self,
+        cx: &Context,
+        input: DeleteLifecyclePolicyRequest,
+    ) -> Result<DeleteLifecyclePolicyResponse, AwsError> {
+        self.delete_lifecycle(cx, input).await
     }
 
     async fn tag_resource(&self, cx: &Context, input: TagResourceRequest) -> Result<TagResourceResponse, AwsError> {

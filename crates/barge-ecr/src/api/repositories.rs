@@ -63,6 +63,7 @@ impl EcrService {
             mutability: mutability(input.image_tag_mutability)?,
             scan_on_push: input.image_scanning_configuration.and_then(|given| given.scan_on_push).unwrap_or(false),
             policy: None,
+            lifecycle: None,
             tags: input.tags.into_iter().flatten().map(|tag| (tag.key, tag.value)).collect(),
             token,
         };

@@ -1,13 +1,13 @@
 //! `AWS::ECR::Repository`.
 
 use crate::api::{Contents, policies, repositories};
-use crate::{EcrService, rows};
+use crate::{EcrService, lifecycle, rows};
 use async_trait::async_trait;
 use barge_core::resource::{
     Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
 };
 use barge_core::{AwsError, Context, Document, Scope};
-use barge_wire::ecr::CreateRepositoryRequest;
+use barge_wire::ecr::{CreateRepositoryRequest, error};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ const PROPERTIES: &[Property] = &[
     property("ImageScanningConfiguration", PropertyType::Map),
     property("EncryptionConfiguration", PropertyType::Map).replaces(),
     property("RepositoryPolicyText", PropertyType::Json),
+    property("LifecyclePolicy", PropertyType::Map),
     property("EmptyOnDelete", PropertyType::Boolean),
     property("Tags", PropertyType::List),
 ];
@@ -30,9 +31,10 @@ pub(super) struct Provider(pub(super) Arc<EcrService>);
 struct Wanted {
     request: CreateRepositoryRequest,
     policy: Option<String>,
+    lifecycle: Option<String>,
 }
 
-fn wanted(creation: &Creation) -> Result<Wanted, AwsError> {
+fn wanted(cx: &Context, creation: &Creation) -> Result<Wanted, AwsError> {
     let mut members = creation.properties.as_map().cloned().unwrap_or_default();
     members.shift_remove("EmptyOnDelete");
     let policy = members.shift_remove("RepositoryPolicyText").map(|policy| match policy {
@@ -42,6 +44,19 @@ fn wanted(creation: &Creation) -> Result<Wanted, AwsError> {
     if let Some(policy) = &policy {
         policies::check(policy)?;
     }
+    let given = members.shift_remove("LifecyclePolicy");
+    if let Some(registry) = given.as_ref().and_then(|given| given.get("RegistryId")).and_then(Document::scalar_text)
+        && registry != cx.scope.account.as_str()
+    {
+        return Err(error::invalid_parameter_exception(format!("The registry {registry} is another account's")));
+    }
+    let lifecycle = given.as_ref().and_then(|given| given.get("LifecyclePolicyText")).map(|policy| match policy {
+        Document::String(text) => text.clone(),
+        tree => tree.to_json(),
+    });
+    if let Some(lifecycle) = &lifecycle {
+        lifecycle::Policy::parse(lifecycle)?;
+    }
     // Names of repositories are in lower case.
     members
         .entry("RepositoryName".to_owned())
@@ -50,7 +65,7 @@ fn wanted(creation: &Creation) -> Result<Wanted, AwsError> {
     let stack_tags =
         creation.tags.iter().map(|(key, value)| barge_wire::ecr::Tag { key: key.clone(), value: value.clone() });
     request.tags = Some(stack_tags.chain(request.tags.into_iter().flatten()).collect());
-    Ok(Wanted { request, policy })
+    Ok(Wanted { request, policy, lifecycle })
 }
 
 impl Provider {
@@ -72,10 +87,11 @@ impl ResourceProvider for Provider {
     }
 
     async fn create(&self, cx: &Context, creation: &Creation) -> Result<Resource, AwsError> {
-        let Wanted { request, policy } = wanted(creation)?;
+        let Wanted { request, policy, lifecycle } = wanted(cx, creation)?;
         let repository = self.0.create_as(cx, request, Some(creation.token.clone())).await?;
-        if policy.is_some() {
-            self.0.change(cx, &repository.name, move |held| held.policy = policy).await?;
+        if policy.is_some() || lifecycle.is_some() {
+            let change = move |held: &mut rows::Repository| (held.policy, held.lifecycle) = (policy, lifecycle);
+            self.0.change(cx, &repository.name, change).await?;
         }
         Ok(self.resource(&cx.scope, &repository.name))
     }
@@ -87,13 +103,14 @@ impl ResourceProvider for Provider {
         _: &Properties,
         new: &Creation,
     ) -> Result<Resource, AwsError> {
-        let Wanted { request, policy } = wanted(new)?;
+        let Wanted { request, policy, lifecycle } = wanted(cx, new)?;
         let change = move |held: &mut rows::Repository| {
             held.mutability = request.image_tag_mutability.unwrap_or_default();
             held.scan_on_push =
                 request.image_scanning_configuration.and_then(|given| given.scan_on_push).unwrap_or(false);
             held.tags = request.tags.into_iter().flatten().map(|tag| (tag.key, tag.value)).collect();
             held.policy = policy;
+            held.lifecycle = lifecycle;
         };
         self.0.change(cx, physical_id, change).await?;
         Ok(self.resource(&cx.scope, physical_id))
@@ -101,7 +118,11 @@ impl ResourceProvider for Provider {
 
     async fn delete(&self, cx: &Context, physical_id: &str, properties: &Properties) -> Result<(), AwsError> {
         let empty = properties.get("EmptyOnDelete").and_then(Document::scalar_text);
-        let contents = if empty.as_deref() == Some("true") { Contents::Discard } else { Contents::Refuse };
+        let contents = if empty.is_some_and(|empty| empty.eq_ignore_ascii_case("true")) {
+            Contents::Discard
+        } else {
+            Contents::Refuse
+        };
         match self.0.remove_repository(&cx.scope, physical_id.to_owned(), contents).await {
             Err(error) if !error.is("RepositoryNotFoundException") => Err(error),
             _ => Ok(()),

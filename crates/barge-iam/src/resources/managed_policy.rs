@@ -1,10 +1,9 @@
-//! AWS::IAM::ManagedPolicy (CloudFormation Template Reference, "AWS::IAM::ManagedPolicy"). Groups are not there, so the
-//! property is refused.
+//! AWS::IAM::ManagedPolicy (CloudFormation Template Reference, "AWS::IAM::ManagedPolicy").
 
 use super::properties::{document, first_id, name, pick, texts};
 use crate::account::Account;
 use crate::managed_policies::PolicyName;
-use crate::records::{Holder, PolicyRecord, RoleRecord, UserRecord};
+use crate::records::{GroupRecord, Holder, PolicyRecord, RoleRecord, UserRecord};
 use crate::{IamService, grants, managed_policies, policy_versions};
 use async_trait::async_trait;
 use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
@@ -19,6 +18,7 @@ static SCHEMA: ResourceSchema = ResourceSchema {
     type_name: "AWS::IAM::ManagedPolicy",
     properties: &[
         property("Description", PropertyType::String).replaces(),
+        property("Groups", PropertyType::List),
         property("ManagedPolicyName", PropertyType::String).replaces(),
         property("Path", PropertyType::String).replaces(),
         property("PolicyDocument", PropertyType::Json).required(),
@@ -110,6 +110,9 @@ fn attach(account: &Account<'_>, arn: &str, properties: &Properties) -> Result<(
     for user in texts(properties, "Users")? {
         grants::attach::<UserRecord>(account, &user, arn.to_owned())?;
     }
+    for group in texts(properties, "Groups")? {
+        grants::attach::<GroupRecord>(account, &group, arn.to_owned())?;
+    }
     Ok(())
 }
 
@@ -119,6 +122,9 @@ fn detach(account: &Account<'_>, arn: &str, properties: &Properties) -> Result<(
     }
     for user in texts(properties, "Users")? {
         detach_from::<UserRecord>(account, &user, arn)?;
+    }
+    for group in texts(properties, "Groups")? {
+        detach_from::<GroupRecord>(account, &group, arn)?;
     }
     Ok(())
 }

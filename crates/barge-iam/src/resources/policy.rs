@@ -1,9 +1,9 @@
-//! AWS::IAM::Policy: one inline document for several roles and users (CloudFormation Template Reference,
-//! "AWS::IAM::Policy"). Groups are not there, so the property is refused.
+//! AWS::IAM::Policy: one inline document for several roles, users and groups (CloudFormation Template Reference,
+//! "AWS::IAM::Policy").
 
 use super::properties::{document, text, texts};
 use crate::account::Account;
-use crate::records::{Holder, RoleRecord, UserRecord};
+use crate::records::{GroupRecord, Holder, RoleRecord, UserRecord};
 use crate::{IamService, errors, grants};
 use async_trait::async_trait;
 use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
@@ -15,6 +15,7 @@ pub(super) struct Policy(pub(super) Arc<IamService>);
 static SCHEMA: ResourceSchema = ResourceSchema {
     type_name: "AWS::IAM::Policy",
     properties: &[
+        property("Groups", PropertyType::List),
         property("PolicyDocument", PropertyType::Json).required(),
         property("PolicyName", PropertyType::String).required(),
         property("Roles", PropertyType::List),
@@ -59,8 +60,10 @@ impl ResourceProvider for Policy {
                 let name = policy_name(&properties)?;
                 let roles = texts(&properties, "Roles")?;
                 let users = texts(&properties, "Users")?;
+                let groups = texts(&properties, "Groups")?;
                 Ok(roles.iter().any(|role| grants::get::<RoleRecord>(account, role, &name).is_ok())
-                    || users.iter().any(|user| grants::get::<UserRecord>(account, user, &name).is_ok()))
+                    || users.iter().any(|user| grants::get::<UserRecord>(account, user, &name).is_ok())
+                    || groups.iter().any(|group| grants::get::<GroupRecord>(account, group, &name).is_ok()))
             })
             .await?;
         Ok(found.then(|| resource(id)))
@@ -70,7 +73,8 @@ impl ResourceProvider for Policy {
 fn put(account: &Account<'_>, properties: &Properties) -> Result<(), AwsError> {
     let (name, document) = (policy_name(properties)?, document(properties, "PolicyDocument")?);
     let (roles, users) = (texts(properties, "Roles")?, texts(properties, "Users")?);
-    if roles.is_empty() && users.is_empty() {
+    let groups = texts(properties, "Groups")?;
+    if roles.is_empty() && users.is_empty() && groups.is_empty() {
         return Err(errors::validation("At least one of [Groups,Roles,Users] must be non-empty."));
     }
     for role in &roles {
@@ -78,6 +82,9 @@ fn put(account: &Account<'_>, properties: &Properties) -> Result<(), AwsError> {
     }
     for user in &users {
         grants::put::<UserRecord>(account, user, name.clone(), document.clone())?;
+    }
+    for group in &groups {
+        grants::put::<GroupRecord>(account, group, name.clone(), document.clone())?;
     }
     Ok(())
 }
@@ -89,6 +96,9 @@ fn remove(account: &Account<'_>, properties: &Properties) -> Result<(), AwsError
     }
     for user in texts(properties, "Users")? {
         remove_from::<UserRecord>(account, &user, &name)?;
+    }
+    for group in texts(properties, "Groups")? {
+        remove_from::<GroupRecord>(account, &group, &name)?;
     }
     Ok(())
 }

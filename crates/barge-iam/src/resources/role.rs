@@ -1,9 +1,10 @@
 //! AWS::IAM::Role (CloudFormation Template Reference, "AWS::IAM::Role").
 
-use super::properties::{document, first_id, name, pick, tags, text, texts};
+use super::grants::{grant, revoke};
+use super::properties::{document, first_id, name, pick, tags};
 use crate::account::{Account, Record as _};
 use crate::records::{DEFAULT_SESSION_SECONDS, RoleRecord};
-use crate::{IamService, errors, grants, managed_policies, policy_document, roles};
+use crate::{IamService, grants, managed_policies, roles};
 use async_trait::async_trait;
 use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
 use barge_core::{AwsError, Context, Document};
@@ -101,35 +102,6 @@ fn request(creation: &Creation) -> Result<CreateRoleRequest, AwsError> {
     let trust = document(&creation.properties, "AssumeRolePolicyDocument")?;
     members.insert("AssumeRolePolicyDocument".to_owned(), trust.into());
     from_properties(&Document::Map(members))
-}
-
-/// Adds the policies that a template gives the role.
-fn grant(account: &Account<'_>, role: &mut RoleRecord, properties: &Properties) -> Result<(), AwsError> {
-    for arn in texts(properties, "ManagedPolicyArns")? {
-        managed_policies::check_attachable(account, &arn)?;
-        role.grants.attached.insert(arn);
-    }
-    for policy in properties.get("Policies").and_then(Document::as_list).unwrap_or_default() {
-        let document = document(policy, "PolicyDocument")?;
-        policy_document::check(&document, policy_document::Purpose::Identity)?;
-        role.grants.inline.insert(policy_name(policy)?, document);
-    }
-    grants::check_sizes(role)
-}
-
-/// Takes away the policies that a template gave the role.
-fn revoke(role: &mut RoleRecord, properties: &Properties) -> Result<(), AwsError> {
-    for arn in texts(properties, "ManagedPolicyArns")? {
-        role.grants.attached.remove(&arn);
-    }
-    for policy in properties.get("Policies").and_then(Document::as_list).unwrap_or_default() {
-        role.grants.inline.remove(&policy_name(policy)?);
-    }
-    Ok(())
-}
-
-fn policy_name(policy: &Document) -> Result<String, AwsError> {
-    text(policy, "PolicyName").ok_or_else(|| errors::validation("Each of Policies must have a PolicyName"))
 }
 
 fn resource(account: &Account<'_>, role: &RoleRecord) -> Resource {

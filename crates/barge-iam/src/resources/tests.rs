@@ -156,3 +156,46 @@ async fn properties_that_can_not_be_are_refused_by_name() {
         assert!(error.message.to_lowercase().contains(&part.to_lowercase()), "{type_name}: {error}");
     }
 }
+
+#[tokio::test]
+async fn a_user_with_a_group_and_a_key() {
+    let bench = Bench::new();
+    let document = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}"#;
+    let group = creation(
+        "Group",
+        &format!(r#"{{"Policies": [{{"PolicyName": "p", "PolicyDocument": {document}}}], "Path": "/team/"}}"#),
+    );
+    let group_id = created(&bench, "AWS::IAM::Group", &group).await.physical_id;
+    let user = creation(
+        "User",
+        &format!(r#"{{"Groups": ["{group_id}"], "ManagedPolicyArns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"]}}"#),
+    );
+    let user_id = created(&bench, "AWS::IAM::User", &user).await.physical_id;
+    let other = creation("Other", r#"{"UserName": "other"}"#);
+    created(&bench, "AWS::IAM::User", &other).await;
+    let members = creation("Members", &format!(r#"{{"GroupName": "{group_id}", "Users": ["other"]}}"#));
+    let members_id = created(&bench, "AWS::IAM::UserToGroupAddition", &members).await.physical_id;
+    let key = creation("Key", &format!(r#"{{"UserName": "{user_id}"}}"#));
+    let made = created(&bench, "AWS::IAM::AccessKey", &key).await;
+    assert!(bench.iam.keys.get(&made.physical_id).is_some());
+
+    let off = Creation {
+        properties: Document::from_json(format!(r#"{{"UserName": "{user_id}", "Status": "Inactive"}}"#).as_bytes())
+            .unwrap(),
+        ..key.clone()
+    };
+    let keys = provider(&bench, "AWS::IAM::AccessKey");
+    assert_eq!(keys.update(&bench.cx, &made.physical_id, &key.properties, &off).await.unwrap(), made);
+    assert!(bench.iam.keys.get(&made.physical_id).is_none());
+
+    // A user with keys stays, as does a group with users.
+    let users = provider(&bench, "AWS::IAM::User");
+    assert!(users.delete(&bench.cx, &user_id, &user.properties).await.unwrap_err().is("DeleteConflict"));
+    let groups = provider(&bench, "AWS::IAM::Group");
+    assert!(groups.delete(&bench.cx, &group_id, &group.properties).await.unwrap_err().is("DeleteConflict"));
+    deleted(&bench, "AWS::IAM::AccessKey", &made.physical_id, &key).await;
+    deleted(&bench, "AWS::IAM::UserToGroupAddition", &members_id, &members).await;
+    deleted(&bench, "AWS::IAM::User", &user_id, &user).await;
+    deleted(&bench, "AWS::IAM::User", "other", &other).await;
+    deleted(&bench, "AWS::IAM::Group", &group_id, &group).await;
+}

@@ -10,7 +10,7 @@ use barge_wire::lambda::{AccountLimit, AccountUsage, GetAccountSettingsResponse,
 impl LambdaService {
     /// Reserves `wanted` concurrent executions for a function, or none.
     pub(crate) async fn reserve(&self, cx: &Context, name: &str, wanted: Option<i64>) -> Result<(), AwsError> {
-        let (function, _) = self.find(cx, name, None)?;
+        let (function, _) = self.whole(cx, name)?;
         let key = &function.key;
         let wanted = wanted.map(|wanted| u32::try_from(wanted).unwrap_or(u32::MAX));
         let (revision, config) = (self.shared.ambient.ids.uuid(), &self.shared.config);

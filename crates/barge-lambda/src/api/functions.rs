@@ -1,10 +1,10 @@
 //! Functions made, changed, shown and removed.
 
-use super::check_revision;
+use super::{check_revision, versions};
 use crate::LambdaService;
 use crate::code::{Pin, inline_zip};
 use crate::function::{CodeRef, Function};
-use crate::names::{FunctionKey, Naming, resolve};
+use crate::names::{FunctionKey, Qualifier, Target, resolve};
 use crate::registry::Change;
 use crate::settings::{Settings, check_architectures};
 use barge_core::{Arn, AwsError, Context, Scope};
@@ -43,6 +43,8 @@ pub(crate) enum CodeSource {
 pub(crate) struct Plan {
     pub key: FunctionKey,
     pub settings: Settings,
+    /// ARNs of layer versions.
+    pub layers: Vec<String>,
     pub tags: BTreeMap<String, String>,
     pub source: CodeSource,
     pub reserved_concurrency: Option<u32>,
@@ -51,7 +53,7 @@ pub(crate) struct Plan {
 }
 
 impl CodeSource {
-    fn new(
+    pub(super) fn new(
         zip: Option<Vec<u8>>,
         bucket: Option<String>,
         key: Option<String>,
@@ -72,15 +74,30 @@ impl CodeSource {
 }
 
 impl LambdaService {
-    /// The function that a request names.
+    /// The function that a request names without version or alias.
+    pub(crate) fn whole(&self, cx: &Context, name: &str) -> Result<(Arc<Function>, Qualifier), AwsError> {
+        let Target { key, qualifier } = resolve(&cx.scope, name, None)?;
+        match qualifier {
+            Qualifier::Plain | Qualifier::Latest => Ok((self.shared.registry.require(&key)?, qualifier)),
+            Qualifier::Version(_) | Qualifier::Alias(_) => Err(error::invalid_parameter_value_exception(
+                "This operation is permitted on Lambda functions only. Aliases and versions do not support this \
+                 operation. Please specify either a function name or an unqualified function ARN.",
+            )),
+        }
+    }
+
+    /// The function, version or alias' version that a request names.
     pub(crate) fn find(
         &self,
         cx: &Context,
         name: &str,
         qualifier: Option<&str>,
-    ) -> Result<(Arc<Function>, Naming), AwsError> {
-        let target = resolve(&cx.scope, name, qualifier)?;
-        Ok((self.shared.registry.require(&target.key)?, target.naming))
+    ) -> Result<(Arc<Function>, Qualifier), AwsError> {
+        let Target { key, qualifier } = resolve(&cx.scope, name, qualifier)?;
+        let whole = self.shared.registry.require(&key)?;
+        // Chance 1 is above every share: the alias' own version.
+        let found = whole.pointed(&qualifier, 1.0).ok_or_else(|| qualifier.not_found(&key))?;
+        Ok((found, qualifier))
     }
 
     pub(super) async fn create(
@@ -100,19 +117,22 @@ impl LambdaService {
                 ("SourceKMSKeyArn", code.source_kms_key_arn.is_some()),
             ],
         )?;
+        let publish = request.publish == Some(true);
         let plan = plan(cx, &request, source)?;
-        Ok(self.make(cx, plan).await?.configuration(Naming::Plain))
+        let function = self.make(cx, plan).await?;
+        self.published_too(cx, function, Qualifier::Plain, publish).await
     }
 
     /// Makes a function: it is active, and its code unpacked, when this returns.
     pub(crate) async fn make(&self, cx: &Context, plan: Plan) -> Result<Arc<Function>, AwsError> {
-        let Plan { key, settings, tags, source, reserved_concurrency, token } = plan;
+        let Plan { key, mut settings, layers, tags, source, reserved_concurrency, token } = plan;
         super::tags::check(&tags)?;
         if let Some(existing) = self.shared.registry.get(&key) {
             return same_creation(existing, token.as_deref());
         }
         self.shared.runtimes.require(settings.family()).await?;
         self.check_role(&settings.role).await?;
+        settings.layers = self.layers(cx, &layers)?;
         let (code, _pin) = self.store_code(cx, &key.scope, source).await?;
         let function = Function {
             key: key.clone(),
@@ -125,6 +145,10 @@ impl LambdaService {
             revision: self.shared.ambient.ids.uuid(),
             deployment: self.shared.ambient.ids.uuid(),
             creation_token: token.clone(),
+            published: Vec::new(),
+            last_version: 0,
+            aliases: BTreeMap::new(),
+            event_configs: BTreeMap::new(),
         };
         self.shared
             .registry
@@ -150,7 +174,12 @@ impl LambdaService {
     }
 
     /// Puts code on disk. It stays there while the pin lives, and after that while a function refers to it.
-    async fn store_code(&self, cx: &Context, scope: &Scope, source: CodeSource) -> Result<(CodeRef, Pin), AwsError> {
+    pub(crate) async fn store_code(
+        &self,
+        cx: &Context,
+        scope: &Scope,
+        source: CodeSource,
+    ) -> Result<(CodeRef, Pin), AwsError> {
         let used: u64 = self.shared.registry.all(scope).iter().map(|function| function.code.size).sum();
         if used > TOTAL_LIMIT {
             return Err(error::code_storage_exceeded_exception("Code storage limit exceeded."));
@@ -182,7 +211,7 @@ impl LambdaService {
         cx: &Context,
         request: UpdateFunctionCodeRequest,
     ) -> Result<FunctionConfiguration, AwsError> {
-        let (function, naming) = self.find(cx, &request.function_name, None)?;
+        let (function, naming) = self.whole(cx, &request.function_name)?;
         check_revision(request.revision_id.as_ref(), &function.revision)?;
         check_architectures(request.architectures.as_deref())?;
         let source = CodeSource::new(
@@ -191,7 +220,6 @@ impl LambdaService {
             request.s3_key,
             &[
                 ("ImageUri", request.image_uri.is_some()),
-                ("Publish", request.publish == Some(true)),
                 ("PublishTo", request.publish_to.is_some()),
                 ("S3ObjectVersion", request.s3_object_version.is_some()),
                 ("S3ObjectStorageMode", request.s3_object_storage_mode.is_some()),
@@ -200,11 +228,11 @@ impl LambdaService {
         )?;
         let (code, _pin) = self.store_code(cx, &function.key.scope, source).await?;
         if request.dry_run == Some(true) {
-            return Ok(Function { code, ..Function::clone(&function) }.configuration(naming));
+            return Ok(Function { code, ..Function::clone(&function) }.configuration(&naming));
         }
         let function = self.redeploy(cx, &function.key, request.revision_id, |function| function.code = code).await?;
         self.shared.collect_code().await;
-        Ok(function.configuration(naming))
+        self.published_too(cx, function, naming, request.publish == Some(true)).await
     }
 
     pub(super) async fn update_configuration(
@@ -212,12 +240,15 @@ impl LambdaService {
         cx: &Context,
         request: UpdateFunctionConfigurationRequest,
     ) -> Result<FunctionConfiguration, AwsError> {
-        let (function, naming) = self.find(cx, &request.function_name, None)?;
-        let settings = function.settings.updated(&request)?;
+        let (function, naming) = self.whole(cx, &request.function_name)?;
+        let mut settings = function.settings.updated(&request)?;
+        if let Some(layers) = &request.layers {
+            settings.layers = self.layers(cx, layers)?;
+        }
         self.check_settings(&settings).await?;
         let function =
             self.redeploy(cx, &function.key, request.revision_id, |function| function.settings = settings).await?;
-        Ok(function.configuration(naming))
+        Ok(function.configuration(&naming))
     }
 
     async fn check_settings(&self, settings: &Settings) -> Result<(), AwsError> {
@@ -230,10 +261,12 @@ impl LambdaService {
         &self,
         cx: &Context,
         key: &FunctionKey,
-        settings: Settings,
+        mut settings: Settings,
+        layers: &[String],
         source: Option<CodeSource>,
     ) -> Result<(), AwsError> {
         self.check_settings(&settings).await?;
+        settings.layers = self.layers(cx, layers)?;
         let stored = match source {
             Some(source) => Some(self.store_code(cx, &key.scope, source).await?),
             None => None,
@@ -281,7 +314,7 @@ impl LambdaService {
         let (function, naming) = self.find(cx, &request.function_name, request.qualifier.as_deref())?;
         let token = self.downloads.issue(&function.code.sha256, &self.shared.ambient);
         Ok(GetFunctionResponse {
-            configuration: Some(function.configuration(naming)),
+            configuration: Some(function.configuration(&naming)),
             code: Some(FunctionCodeLocation {
                 repository_type: Some("S3".to_owned()),
                 location: Some(format!("{}/_barge/lambda/code/{token}", cx.endpoint)),
@@ -300,30 +333,45 @@ impl LambdaService {
             return Err(error::invalid_parameter_value_exception("MasterRegion is not supported by Barge."));
         }
         let limit = usize::try_from(request.max_items.unwrap_or(PAGE).clamp(1, PAGE)).unwrap_or(1);
-        // With all versions asked for, AWS shows $LATEST with its qualifier.
-        let naming = if request.function_version.is_some() { Naming::Latest } else { Naming::Plain };
         let mut page = self.shared.registry.list(&cx.scope, request.marker.as_deref(), limit + 1);
         let more = page.len() > limit;
         page.truncate(limit);
         let next_marker = page.last().filter(|_| more).map(|function| function.key.name.clone());
-        let functions = Some(page.iter().map(|function| function.configuration(naming)).collect());
-        Ok(ListFunctionsResponse { next_marker, functions })
+        let functions = match request.function_version {
+            Some(_) => page.iter().flat_map(versions::all).collect(),
+            None => page.iter().map(|function| function.configuration(&Qualifier::Plain)).collect(),
+        };
+        Ok(ListFunctionsResponse { next_marker, functions: Some(functions) })
     }
 
     pub(super) async fn delete(&self, cx: &Context, request: &DeleteFunctionRequest) -> Result<(), AwsError> {
         let target = resolve(&cx.scope, &request.function_name, request.qualifier.as_deref())?;
-        if target.naming == Naming::Latest {
-            return Err(error::invalid_parameter_value_exception(
+        match target.qualifier {
+            Qualifier::Plain => self.remove(&target.key).await,
+            Qualifier::Version(number) => self.remove_version(&target.key, number).await,
+            Qualifier::Latest => Err(error::invalid_parameter_value_exception(
                 "$LATEST version cannot be deleted without deleting the function.",
-            ));
+            )),
+            Qualifier::Alias(_) => Err(error::invalid_parameter_value_exception(
+                "Deletion of aliases is not currently supported through this operation: use DeleteAlias.",
+            )),
         }
-        self.remove(&target.key).await
     }
 
     /// Removes a function; what runs of it runs on to its end.
     pub(crate) async fn remove(&self, key: &FunctionKey) -> Result<(), AwsError> {
-        self.shared.registry.change(key, |old| old.map(|_| Change::Remove(())).ok_or_else(|| key.not_found())).await?;
+        let versions = self
+            .shared
+            .registry
+            .change(key, |old| {
+                let old = old.ok_or_else(|| key.not_found())?;
+                Ok(Change::Remove(old.published.iter().map(|version| version.number).collect::<Vec<_>>()))
+            })
+            .await?;
         self.shared.pools.deploy(key, "");
+        for number in versions {
+            self.shared.pools.deploy(&key.at(number), "");
+        }
         self.shared.collect_code().await;
         Ok(())
     }
@@ -333,7 +381,7 @@ impl LambdaService {
 pub(crate) fn plan(cx: &Context, request: &CreateFunctionRequest, source: CodeSource) -> Result<Plan, AwsError> {
     let target = resolve(&cx.scope, &request.function_name, None)?;
     let name = &target.key.name;
-    if target.naming == Naming::Latest || name.chars().count() > LONGEST_NAME {
+    if target.qualifier != Qualifier::Plain || name.chars().count() > LONGEST_NAME {
         return Err(AwsError::validation(format!(
             "1 validation error detected: Value '{name}' at 'functionName' failed to satisfy constraint: Member must \
              have length less than or equal to {LONGEST_NAME} and no qualifier"
@@ -341,6 +389,7 @@ pub(crate) fn plan(cx: &Context, request: &CreateFunctionRequest, source: CodeSo
     }
     Ok(Plan {
         settings: Settings::create(request)?,
+        layers: request.layers.clone().unwrap_or_default(),
         tags: request.tags.clone().unwrap_or_default(),
         key: target.key,
         source,

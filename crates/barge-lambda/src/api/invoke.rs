@@ -3,7 +3,7 @@
 use crate::LambdaService;
 use crate::function::Function;
 use crate::instance::{Outcome, Verdict};
-use crate::names::LATEST;
+use crate::names::{Qualifier, resolve};
 use crate::shared::Event;
 use barge_core::{AwsError, Context};
 use barge_wire::lambda::{InvocationRequest, InvocationResponse, InvocationType, LogType, error};
@@ -25,7 +25,10 @@ impl LambdaService {
         cx: &Context,
         request: InvocationRequest,
     ) -> Result<InvocationResponse, AwsError> {
-        let (function, _) = self.find(cx, &request.function_name, request.qualifier.as_deref())?;
+        let target = resolve(&cx.scope, &request.function_name, request.qualifier.as_deref())?;
+        let whole = self.shared.registry.require(&target.key)?;
+        let function = whole.pointed(&target.qualifier, self.shared.chance());
+        let function = function.ok_or_else(|| target.qualifier.not_found(&target.key))?;
         if request.tenant_id.is_some() || request.durable_execution_name.is_some() {
             let member = if request.tenant_id.is_some() { "TenantId" } else { "DurableExecutionName" };
             return Err(error::invalid_parameter_value_exception(format!("{member} is not supported by Barge.")));
@@ -34,21 +37,29 @@ impl LambdaService {
         match request.invocation_type.unwrap_or(InvocationType::RequestResponse) {
             InvocationType::DryRun => Ok(InvocationResponse { status_code: Some(204), ..Default::default() }),
             InvocationType::Event => {
-                self.queue(&function, &cx.request_id, payload).await?;
+                self.queue(&whole, &target.qualifier, &cx.request_id, payload).await?;
                 Ok(InvocationResponse { status_code: Some(202), ..Default::default() })
             }
             InvocationType::RequestResponse => {
                 let client_context = request.client_context.as_deref().map(client_context).transpose()?;
                 let outcome = self.answer(&function, &cx.request_id, payload, client_context).await?;
-                Ok(response(&outcome, request.log_type))
+                Ok(response(&function, &outcome, request.log_type))
             }
         }
     }
 
     /// Queues an event; returns once it is durable.
-    pub(crate) async fn queue(&self, function: &Function, request_id: &str, payload: Bytes) -> Result<(), AwsError> {
+    pub(crate) async fn queue(
+        &self,
+        whole: &Arc<Function>,
+        qualifier: &Qualifier,
+        request_id: &str,
+        payload: Bytes,
+    ) -> Result<(), AwsError> {
         let payload = checked(payload, QUEUED_LIMIT)?;
-        self.events.accept(&function.key, request_id, payload).await
+        // What is not there now is refused now, not when the event runs.
+        whole.pointed(qualifier, 0.0).ok_or_else(|| qualifier.not_found(&whole.key))?;
+        self.events.accept(&whole.key, qualifier, request_id, payload).await
     }
 
     /// Runs a function and waits for what comes of it.
@@ -92,13 +103,13 @@ fn client_context(base64: &str) -> Result<String, AwsError> {
         .ok_or_else(|| error::invalid_request_content_exception("Client context must be a valid Base64-encoded JSON."))
 }
 
-fn response(outcome: &Outcome, log_type: Option<LogType>) -> InvocationResponse {
+fn response(function: &Function, outcome: &Outcome, log_type: Option<LogType>) -> InvocationResponse {
     InvocationResponse {
         status_code: Some(200),
         function_error: (outcome.verdict == Verdict::Failed).then(|| "Unhandled".to_owned()),
         log_result: (log_type == Some(LogType::Tail)).then(|| STANDARD.encode(&outcome.tail)),
         payload: Some(outcome.payload.to_vec()),
-        executed_version: Some(LATEST.to_owned()),
+        executed_version: Some(function.key.version_name()),
         durable_execution_arn: None,
     }
 }

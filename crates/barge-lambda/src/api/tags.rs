@@ -53,7 +53,7 @@ impl LambdaService {
         name: &str,
         change: impl FnOnce(&mut BTreeMap<String, String>),
     ) -> Result<(), AwsError> {
-        let (function, _) = self.find(cx, name, None)?;
+        let (function, _) = self.whole(cx, name)?;
         let key = &function.key;
         self.shared
             .registry

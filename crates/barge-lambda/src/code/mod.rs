@@ -5,8 +5,10 @@
 
 mod archive;
 mod inline;
+mod opt;
 
 pub(crate) use inline::inline_zip;
+pub(crate) use opt::Opt;
 
 use crate::function::CodeRef;
 use archive::{ArchiveError, unpack};
@@ -48,6 +50,11 @@ impl Drop for Pin {
 }
 
 impl Pin {
+    /// The code's digest.
+    pub(crate) fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
     /// The unpacked code.
     pub(crate) fn task_dir(&self) -> PathBuf {
         self.store.dir.join(&self.sha256).join("task")

@@ -2,7 +2,6 @@
 //! environment variables). Pure.
 
 use crate::function::Function;
-use crate::names::LATEST;
 use crate::runtimes::{RUNTIME_DIR, TASK_ROOT};
 use barge_core::ports::{Credentials, LogTarget};
 use std::collections::BTreeMap;
@@ -45,7 +44,7 @@ pub(crate) fn environment(function: &Function, around: &Surroundings<'_>) -> Vec
     set("AWS_DEFAULT_REGION", scope.region.as_str());
     set("AWS_EXECUTION_ENV", &format!("AWS_Lambda_{}", function.settings.runtime.as_str()));
     set("AWS_LAMBDA_FUNCTION_NAME", &function.key.name);
-    set("AWS_LAMBDA_FUNCTION_VERSION", LATEST);
+    set("AWS_LAMBDA_FUNCTION_VERSION", &function.key.version_name());
     set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &function.settings.memory_mib.to_string());
     set("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
     set("AWS_LAMBDA_LOG_GROUP_NAME", &around.log.group);

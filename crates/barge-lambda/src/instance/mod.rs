@@ -114,7 +114,7 @@ struct Instance {
     exited: bool,
     // Kept until the end: the Runtime API listens, and the code stays on disk.
     _api: RuntimeApi,
-    _code: code::Pin,
+    _code: Vec<code::Pin>,
 }
 
 enum Happening {
@@ -244,11 +244,11 @@ impl Instance {
         let earlier = self.output.drain();
         self.log(earlier);
         self.journal.begin_tail();
-        self.journal.line(report::start(&invoke.request_id));
+        self.journal.line(report::start(&invoke.request_id, &self.key().version_name()));
         let delivery = Delivery {
             request_id: invoke.request_id.clone(),
             deadline_millis: (self.shared.ambient.clock.now() + self.timeout()).millis(),
-            function_arn: self.key().arn().to_string(),
+            function_arn: self.key().invoked_arn(),
             trace_id: invoke.trace_id.clone(),
             client_context: invoke.client_context.clone(),
             payload: invoke.payload.clone(),

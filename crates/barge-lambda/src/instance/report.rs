@@ -1,7 +1,6 @@
 //! The lines that Lambda itself writes into a function's log (Lambda Developer Guide, "Sending Lambda function logs to
 //! CloudWatch Logs"), and the error objects of invocations that a runtime did not answer. Pure.
 
-use crate::names::LATEST;
 use crate::sandbox::Exit;
 use barge_core::Document;
 use std::time::Duration;
@@ -63,8 +62,8 @@ fn signal_text(signal: i32) -> String {
     }
 }
 
-pub(crate) fn start(request_id: &str) -> String {
-    format!("START RequestId: {request_id} Version: {LATEST}")
+pub(crate) fn start(request_id: &str, version: &str) -> String {
+    format!("START RequestId: {request_id} Version: {version}")
 }
 
 pub(crate) fn end(request_id: &str) -> String {
@@ -124,7 +123,7 @@ mod tests {
 
     #[test]
     fn the_lines_read_as_awss_own() {
-        assert_eq!(start("id"), "START RequestId: id Version: $LATEST");
+        assert_eq!(start("id", "$LATEST"), "START RequestId: id Version: $LATEST");
         let timeout = Failure::timed_out(Duration::from_secs(3));
         let report = |init, failure| Report {
             request_id: "id",

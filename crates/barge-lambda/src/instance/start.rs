@@ -7,9 +7,8 @@ use super::report;
 use super::runtime_api::RuntimeApi;
 use super::{Answer, Failure, Instance, Invoke, Outcome, Phase, Signal, Verdict};
 use crate::function::Function;
-use crate::names::LATEST;
 use crate::pool::Handle;
-use crate::runtimes::{RuntimeError, TASK_ROOT};
+use crate::runtimes::{OPT, RuntimeError, TASK_ROOT};
 use crate::sandbox::{Bind, SandboxSpec};
 use crate::shared::Shared;
 use barge_core::AwsError;
@@ -117,7 +116,7 @@ struct Started {
     sandbox: Box<dyn crate::sandbox::Sandbox>,
     output: Output,
     api: RuntimeApi,
-    code: crate::code::Pin,
+    code: Vec<crate::code::Pin>,
     since: Instant,
 }
 
@@ -128,9 +127,12 @@ async fn start(
     log: &LogTarget,
     journal: &mut Journal,
 ) -> Result<Started, StartError> {
-    let code = shared.code.pin(&function.code.sha256);
-    let task = code.task_dir();
-    let launch = shared.runtimes.launch(function.settings.family(), &task).await?;
+    let mut code = vec![shared.code.pin(&function.code.sha256)];
+    let task = code[0].task_dir();
+    code.extend(function.settings.layers.iter().map(|layer| shared.code.pin(&layer.code.sha256)));
+    let opt = shared.opt.laid(&code[1..]).await.map_err(server("layers"))?;
+    let runtime = function.settings.runtime;
+    let launch = shared.runtimes.launch(runtime, function.settings.family(), &task, opt.as_deref()).await?;
     let since = Instant::now();
     let version = format!("{}, {}", function.settings.runtime.as_str(), launch.version);
     journal.line(report::init_start(&version));
@@ -150,6 +152,7 @@ async fn start(
         Bind { source: task, target: TASK_ROOT.into() },
         Bind { source: output.directory().to_owned(), target: output::DIRECTORY.into() },
     ];
+    binds.extend(opt.map(|source| Bind { source, target: OPT.into() }));
     binds.extend(launch.binds);
     let spec = SandboxSpec {
         id: handle.id.clone(),
@@ -165,14 +168,14 @@ async fn start(
     Ok(Started { sandbox, output, api, code, since })
 }
 
-/// `YYYY/MM/DD/[$LATEST]ID` in the function's group.
+/// `YYYY/MM/DD/[VERSION]ID` in the function's group.
 fn log_target(shared: &Shared, function: &Function, handle: &Handle) -> LogTarget {
     let date = shared.ambient.clock.now().iso8601();
     let date = date.get(..10).unwrap_or_default().replace('-', "/");
     LogTarget {
         scope: function.key.scope.clone(),
         group: function.settings.log_group(&function.key.name),
-        stream: format!("{date}/[{LATEST}]{}", handle.id),
+        stream: format!("{date}/[{}]{}", function.key.version_name(), handle.id),
     }
 }
 
@@ -195,7 +198,7 @@ fn refuse(
             StartError::Server(error) => Answer::Failed(error.clone()),
             StartError::Function(failure) => {
                 journal.begin_tail();
-                journal.line(report::start(&request_id));
+                journal.line(report::start(&request_id, &function.key.version_name()));
                 journal.line(format!("RequestId: {request_id} Error: {} {}", failure.message, failure.kind));
                 journal.line(report::end(&request_id));
                 let report = report::Report {

@@ -18,7 +18,7 @@ use std::sync::Arc;
 const SCHEMA: ResourceSchema =
     ResourceSchema { type_name: "AWS::Lambda::Function", properties: &PROPERTIES, attributes: &["Arn"] };
 
-const PROPERTIES: [Property; 16] = [
+const PROPERTIES: [Property; 17] = [
     property("FunctionName", PropertyType::String).replaces(),
     property("Code", PropertyType::Map).required(),
     property("Role", PropertyType::String).required(),
@@ -30,6 +30,7 @@ const PROPERTIES: [Property; 16] = [
     property("Environment", PropertyType::Map),
     property("EphemeralStorage", PropertyType::Map),
     property("Architectures", PropertyType::List),
+    property("Layers", PropertyType::List),
     property("LoggingConfig", PropertyType::Map),
     property("TracingConfig", PropertyType::Map),
     property("PackageType", PropertyType::String).replaces(),
@@ -86,13 +87,13 @@ impl ResourceProvider for FunctionResource {
         let plan = plan(cx, &request, source)?;
         let code_changed =
             old.get("Code") != new.properties.get("Code") || inline_file(old) != inline_file(&new.properties);
-        self.service.replace(cx, &plan.key, plan.settings, code_changed.then_some(plan.source)).await?;
+        self.service.replace(cx, &plan.key, plan.settings, &plan.layers, code_changed.then_some(plan.source)).await?;
         if old.get("ReservedConcurrentExecutions") != new.properties.get("ReservedConcurrentExecutions") {
             self.service.reserve(cx, physical_id, reserved(&new.properties)?).await?;
         }
         let wanted = tags(new);
         self.service.change_tags(cx, physical_id, |tags| *tags = wanted).await?;
-        Ok(resource(&self.service.find(cx, physical_id, None)?.0))
+        Ok(resource(&self.service.whole(cx, physical_id)?.0))
     }
 
     async fn delete(&self, cx: &Context, physical_id: &str, _: &Properties) -> Result<(), AwsError> {

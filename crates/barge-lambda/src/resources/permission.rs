@@ -80,9 +80,9 @@ impl ResourceProvider for PermissionResource {
         physical_id: &str,
         properties: &Properties,
     ) -> Result<Option<Resource>, AwsError> {
-        match self.service.find(cx, &function_name(properties), None) {
-            Ok((function, _)) => {
-                let there = function.policy.iter().any(|statement| statement.sid == physical_id);
+        match self.service.statements(cx, &function_name(properties)) {
+            Ok(statements) => {
+                let there = statements.iter().any(|statement| statement.sid == physical_id);
                 Ok(there.then(|| resource(physical_id)))
             }
             Err(error) if error.is("ResourceNotFoundException") => Ok(None),

@@ -19,6 +19,8 @@ use tokio::sync::OnceCell;
 pub(crate) const TASK_ROOT: &str = "/var/task";
 /// Where it sees the runtime's bootstrap and packages.
 pub(crate) const RUNTIME_DIR: &str = "/var/runtime";
+/// Where it sees the function's layers.
+pub(crate) const OPT: &str = "/opt";
 /// Where it sees an interpreter that is not among the host's system directories.
 const LANGUAGE_DIR: &str = "/var/lang";
 
@@ -124,14 +126,21 @@ impl Runtimes {
         found.map_err(|missing| error::invalid_parameter_value_exception(missing.to_string()))
     }
 
-    /// How to start code of `family` that is unpacked in `task`.
-    pub(crate) async fn launch(&self, family: Family, task: &Path) -> Result<Launch, RuntimeError> {
+    /// How to start code for `runtime` that is unpacked in `task`, with its layers in `opt`.
+    pub(crate) async fn launch(
+        &self,
+        runtime: Runtime,
+        family: Family,
+        task: &Path,
+        opt: Option<&Path>,
+    ) -> Result<Launch, RuntimeError> {
         match family {
-            Family::Provided => provided::launch(task),
+            Family::Provided => provided::launch(task, opt),
             Family::Python => {
                 let python = self.python().await?;
                 let prepare = async || python.prepare(&self.dir, self.packages).await.map(Arc::new);
-                Ok(python.launch(self.prepared_python.get_or_try_init(prepare).await?))
+                let prepared = self.prepared_python.get_or_try_init(prepare).await?;
+                Ok(python.launch(prepared, runtime))
             }
             Family::Node => Ok(self.node().await?.launch()),
         }

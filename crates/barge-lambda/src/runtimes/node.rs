@@ -1,7 +1,7 @@
 //! Node.js functions: the host's node and our bootstrap. The AWS SDK comes with the function's code.
 
 use super::host::{install, make_dir, output, place};
-use super::{Launch, RUNTIME_DIR, RuntimeError};
+use super::{Launch, OPT, RUNTIME_DIR, RuntimeError};
 use crate::sandbox::Bind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -50,7 +50,7 @@ impl Node {
         Launch {
             command: vec![executable.to_string_lossy().into_owned(), format!("{RUNTIME_DIR}/bootstrap.mjs")],
             binds: std::iter::once(runtime).chain(bind).collect(),
-            env: Vec::new(),
+            env: vec![("NODE_PATH".to_owned(), format!("{OPT}/nodejs/node_modules"))],
             version: format!("the host's Node.js {}", self.version),
         }
     }

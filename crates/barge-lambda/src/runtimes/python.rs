@@ -1,9 +1,10 @@
 //! Python functions: the host's python3, our bootstrap, and boto3.
 
 use super::host::{install, make_dir, output, place};
-use super::{Launch, RUNTIME_DIR, RuntimeError};
+use super::{Launch, OPT, RUNTIME_DIR, RuntimeError};
 use crate::config::Packages;
 use crate::sandbox::Bind;
+use barge_wire::lambda::Runtime;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::process::Command;
@@ -110,14 +111,16 @@ impl Python {
         output(command, ASK_PATIENCE).await.is_ok()
     }
 
-    pub(super) fn launch(&self, prepared: &Prepared) -> Launch {
+    pub(super) fn launch(&self, prepared: &Prepared, runtime: Runtime) -> Launch {
         let (seen, bind) = place(&self.prefix);
         let executable = match self.executable.strip_prefix(&self.prefix) {
             Ok(inside) => seen.join(inside),
             Err(_) => self.executable.clone(),
         };
         let mut binds = vec![Bind { source: prepared.dir.clone(), target: RUNTIME_DIR.into() }];
-        let mut env = vec![("PYTHONPATH".to_owned(), RUNTIME_DIR.to_owned())];
+        // Layers come before what the runtime brings (Lambda Developer Guide, "Packaging your layer content").
+        let layers = format!("{OPT}/python/lib/{}/site-packages:{OPT}/python", runtime.as_str());
+        let mut env = vec![("PYTHONPATH".to_owned(), format!("{layers}:{RUNTIME_DIR}"))];
         if let Some(bind) = bind {
             binds.push(bind);
             // A shared libpython's path is compiled in, and it is another inside.
@@ -146,13 +149,13 @@ mod tests {
     fn what_python_says_of_itself() {
         let python = Python::parse("3.11.7\n/opt/py\n/opt/py/bin/python3.11").unwrap();
         let prepared = Prepared { dir: "/data/python-3.11.7".into(), without_boto3: Some("offline".to_owned()) };
-        let launch = python.launch(&prepared);
+        let launch = python.launch(&prepared, Runtime::Python312);
         assert_eq!(launch.command, ["/var/lang/bin/python3.11", "-B", "/var/runtime/bootstrap.py"]);
         assert_eq!(launch.binds.len(), 2);
         assert_eq!(launch.version, "the host's Python 3.11.7; without boto3: offline");
         let system = Python::parse("3.13.1\n/usr\n/usr/bin/python3.13").unwrap();
-        assert_eq!(system.launch(&prepared).command[0], "/usr/bin/python3.13");
-        assert_eq!(system.launch(&prepared).binds.len(), 1);
+        assert_eq!(system.launch(&prepared, Runtime::Python312).command[0], "/usr/bin/python3.13");
+        assert_eq!(system.launch(&prepared, Runtime::Python312).binds.len(), 1);
     }
 
     #[test]

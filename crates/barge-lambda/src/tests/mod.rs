@@ -3,6 +3,7 @@
 mod managing;
 mod queueing;
 mod running;
+mod versions;
 
 use crate::sandbox::process::Processes;
 use crate::{LambdaConfig, LambdaPorts, LambdaService, Packages, Prewarm};

@@ -1,6 +1,7 @@
 //! The resource types that templates may use.
 
 mod group;
+mod metric_filter;
 mod stream;
 
 use crate::CloudWatchLogs;
@@ -10,7 +11,11 @@ use std::sync::Arc;
 
 /// Every resource type of this service.
 pub fn resources(service: &Arc<CloudWatchLogs>) -> Vec<Arc<dyn ResourceProvider>> {
-    vec![Arc::new(group::Group::new(Arc::clone(service))), Arc::new(stream::Stream::new(Arc::clone(service)))]
+    vec![
+        Arc::new(group::Group::new(Arc::clone(service))),
+        Arc::new(stream::Stream::new(Arc::clone(service))),
+        Arc::new(metric_filter::MetricFilter(Arc::clone(service))),
+    ]
 }
 
 /// A property's text.

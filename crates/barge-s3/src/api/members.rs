@@ -31,8 +31,12 @@ macro_rules! attributes {
         $crate::api::members::refuse!($input;
             sse_customer_algorithm = "SSECustomerAlgorithm", sse_customer_key = "SSECustomerKey",
             sse_customer_key_md5 = "SSECustomerKeyMD5", ssekms_encryption_context = "SSEKMSEncryptionContext",
-            ssekms_key_id = "SSEKMSKeyId", server_side_encryption = "ServerSideEncryption",
+            ssekms_key_id = "SSEKMSKeyId",
             bucket_key_enabled = "BucketKeyEnabled", website_redirect_location = "WebsiteRedirectLocation");
+        // What AWS does with every object, and tools ask for by habit; it shows nowhere else.
+        if $input.server_side_encryption.as_ref().is_some_and(|kind| kind.as_str() != "AES256") {
+            return Err($crate::error::not_implemented("the parameter ServerSideEncryption other than AES256"));
+        }
         if $input.object_lock_legal_hold_status.is_some()
             || $input.object_lock_mode.is_some()
             || $input.object_lock_retain_until_date.is_some()

@@ -18,11 +18,14 @@ use std::sync::Arc;
 const SCHEMA: ResourceSchema = ResourceSchema {
     type_name: "AWS::S3::Bucket",
     properties: &[
+        property("AccessControl", PropertyType::String),
+        property("BucketEncryption", PropertyType::Map),
         property("BucketName", PropertyType::String).replaces(),
         property("NotificationConfiguration", PropertyType::Map),
         property("OwnershipControls", PropertyType::Map),
         property("PublicAccessBlockConfiguration", PropertyType::Map),
         property("Tags", PropertyType::List),
+        property("VersioningConfiguration", PropertyType::Map),
     ],
     attributes: &["Arn", "DomainName", "DualStackDomainName", "RegionalDomainName"],
 };
@@ -63,6 +66,7 @@ impl Wanted {
                 None => OwnershipControls::BucketOwnerEnforced,
             },
         };
+        refuse_what_is_not_the_default(&mut members)?;
         members.finish()?;
         Ok(wanted)
     }
@@ -73,6 +77,38 @@ impl Wanted {
         settings.public_access_block = Some(self.public_access_block);
         settings.ownership_controls = self.ownership_controls;
     }
+}
+
+/// Properties of which Barge has what every new bucket has on AWS, and nothing else: no grants, encryption with S3's own
+/// keys by name, no versions.
+fn refuse_what_is_not_the_default(members: &mut Members<'_>) -> Result<(), AwsError> {
+    let refused = |what: &str| Err(AwsError::validation(format!("Property {what} is not supported by Barge.")));
+    if let Some(grant) = members.text("AccessControl")?.filter(|grant| grant != "Private") {
+        return refused(&format!("AccessControl: {grant} (only Private)"));
+    }
+    if let Some(mut versioning) = members.members("VersioningConfiguration")? {
+        let status = versioning.required_text("Status")?;
+        versioning.finish()?;
+        if status != "Suspended" {
+            return refused(&format!("VersioningConfiguration: {status} (only Suspended)"));
+        }
+    }
+    let Some(mut encryption) = members.members("BucketEncryption")? else { return Ok(()) };
+    let path = encryption.path("ServerSideEncryptionConfiguration");
+    for (at, rule) in encryption.list("ServerSideEncryptionConfiguration")?.iter().enumerate() {
+        let mut rule = Members::of(&format!("{path}/{at}"), rule)?;
+        // Bucket keys are an economy of KMS.
+        rule.boolean("BucketKeyEnabled")?;
+        if let Some(mut default) = rule.members("ServerSideEncryptionByDefault")? {
+            let algorithm = default.required_text("SSEAlgorithm")?;
+            default.finish()?;
+            if algorithm != "AES256" {
+                return refused(&format!("BucketEncryption with {algorithm} (only AES256)"));
+            }
+        }
+        rule.finish()?;
+    }
+    encryption.finish()
 }
 
 fn tags(list: &[Document]) -> Result<Tags, AwsError> {

@@ -11,19 +11,44 @@ use percent_encoding::percent_decode_str;
 
 pub(super) fn operation(description: &Description, request: &Request<Bytes>) -> Result<Named, AwsError> {
     let (method, path) = (request.method().as_str(), request.uri().path());
-    for operation in description.operations {
-        if operation.method == method
-            && let Some(labels) = labels(operation.path, path)
-        {
-            return Ok(Named { name: operation.name.to_owned(), implemented: Some(operation), labels });
+    let query = request.uri().query().unwrap_or_default();
+    // A pattern with a query of its own is more particular than the same path without.
+    for form in [Form::WithQuery, Form::PathOnly] {
+        for operation in description.operations {
+            if operation.method == method
+                && form.is(operation.path, query)
+                && let Some(labels) = labels(operation.path, path)
+            {
+                return Ok(Named { name: operation.name.to_owned(), implemented: Some(operation), labels });
+            }
         }
-    }
-    for (name, other_method, pattern) in description.others {
-        if *other_method == method && labels(pattern, path).is_some() {
-            return Ok(Named { name: (*name).to_owned(), implemented: None, labels: Vec::new() });
+        for (name, other_method, pattern) in description.others {
+            if *other_method == method && form.is(pattern, query) && labels(pattern, path).is_some() {
+                return Ok(Named { name: (*name).to_owned(), implemented: None, labels: Vec::new() });
+            }
         }
     }
     Err(unknown_operation(&format!("{method} {path}")))
+}
+
+/// What a pattern looks at.
+#[derive(Clone, Copy)]
+enum Form {
+    /// The path, and a pair that the query must have (`/layers?find=LayerVersion`).
+    WithQuery,
+    /// The path alone.
+    PathOnly,
+}
+
+impl Form {
+    /// Whether `pattern` is of this form, and the request's `query` has what it wants.
+    fn is(self, pattern: &str, query: &str) -> bool {
+        match (self, pattern.split_once('?')) {
+            (Self::WithQuery, Some((_, wanted))) => query.split('&').any(|pair| pair == wanted),
+            (Self::PathOnly, None) => true,
+            _ => false,
+        }
+    }
 }
 
 /// What the labels of `pattern` stand for in `path`; `None` where the path is not of that pattern.

@@ -208,6 +208,7 @@ fn declared(text: &str, given: &BTreeMap<String, String>) -> anyhow::Result<Vec<
         conditions: &none,
         pseudo: &pseudo,
         resources: &resources,
+        exports: None,
         budget: &budget,
     };
     let conditions = environment.conditions().map_err(|(name, error)| anyhow::anyhow!("condition {name}: {error}"))?;

@@ -4,7 +4,7 @@
 
 use super::Launchpad;
 use super::said::Said;
-use crate::core::{EnvironmentId, Kind, TaskId, Terms};
+use crate::core::{EnvironmentId, Kind, Platform, TaskId, Terms};
 use barge_core::Scope;
 use barge_wire::batch::JobDetail;
 
@@ -42,7 +42,8 @@ impl Surroundings<'_> {
         set("AWS_BATCH_CE_NAME", last_part(self.environment.as_str()).to_owned());
         self.array(&mut set);
         self.nodes(&mut set);
-        if self.role.is_some() {
+        // On EC2 a job without a role has its instance's; whether there is one is known when it asks.
+        if self.role.is_some() || self.terms.shape.platform == Platform::Ec2 {
             set("AWS_CONTAINER_CREDENTIALS_FULL_URI", self.launchpad.credentials_uri(self.task));
             set("AWS_CONTAINER_AUTHORIZATION_TOKEN", self.launchpad.token(self.task));
         }

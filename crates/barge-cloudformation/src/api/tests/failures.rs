@@ -58,6 +58,11 @@ async fn on_failure_decides_what_stays() {
     assert_eq!(house.status(&kept).await, StackStatus::CreateFailed);
     assert_eq!(house.status(&gone).await, StackStatus::DeleteComplete);
     assert_eq!(house.world.exists().len(), 1);
+    let back = RollbackStackInput { stack_name: "kept".into(), ..RollbackStackInput::default() };
+    house.service.rollback_stack(&house.cx, back).await.unwrap();
+    house.settle(&kept).await;
+    assert_eq!(house.status(&kept).await, StackStatus::RollbackComplete);
+    assert!(house.world.exists().is_empty());
     let both = house.create_with("both", body, |input| {
         input.on_failure = Some(OnFailure::Rollback);
         input.disable_rollback = Some(true);
@@ -160,11 +165,10 @@ async fn bad_requests_are_refused_in_aws_words() {
     house.create_with("x", role, capable).await.unwrap();
     for (change, member) in [
         (
-            (|input| input.role_arn = Some("arn:aws:iam::000000000000:role/r".into())) as fn(&mut CreateStackInput),
-            "RoleARN",
+            (|input| input.notification_ar_ns = Some(vec!["arn".into()])) as fn(&mut CreateStackInput),
+            "NotificationARNs",
         ),
-        (|input| input.notification_ar_ns = Some(vec!["arn".into()]), "NotificationARNs"),
-        (|input| input.stack_policy_body = Some("{}".into()), "StackPolicyBody"),
+        (|input| input.resource_types = Some(vec!["AWS::*".into()]), "ResourceTypes"),
     ] {
         let error = house.create_with("y", good.clone(), change).await.unwrap_err();
         assert_eq!(error.code, "NotImplemented");
@@ -176,4 +180,26 @@ async fn bad_requests_are_refused_in_aws_words() {
     let events = DescribeStackEventsInput { stack_name: "nope".into(), ..DescribeStackEventsInput::default() };
     let missing = names(house.service.describe_stack_events(&house.cx, events).await.unwrap_err());
     assert_eq!(missing.1, "Stack [nope] does not exist");
+}
+
+#[tokio::test]
+async fn a_stack_acts_for_the_role_that_it_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = house(&dir);
+    let role = |name: &str| format!("arn:aws:iam::000000000000:role/{name}");
+    let given = |name: &str| {
+        let role = role(name);
+        move |input: &mut CreateStackInput| input.role_arn = Some(role)
+    };
+    let body = template(&["A: Properties: {Value: a}"]);
+    let wrong = house.create_with("one", body.clone(), given("missing")).await.unwrap_err();
+    assert_eq!(wrong.message, format!("Role {} is invalid or cannot be assumed", role("missing")));
+    let id = house.create_with("one", body, given("maker")).await.unwrap();
+    house.settle(&id).await;
+    assert_eq!(house.stack("one").await.unwrap().role_arn, Some(role("maker")));
+    assert_eq!(house.world.principals(), ["arn:aws:sts::000000000000:assumed-role/maker/AWSCloudFormation"]);
+    // Later operations act for it too.
+    house.update("one", template(&["A: Properties: {Value: b}", "B: DependsOn: A"])).await.unwrap();
+    assert_eq!(house.world.principals().len(), 1);
+    assert_eq!(house.stack("one").await.unwrap().role_arn, Some(role("maker")));
 }

@@ -135,8 +135,7 @@ async fn independent_resources_are_made_in_parallel() {
 #[tokio::test]
 async fn a_stack_that_is_about_to_settle_is_waited_for() {
     let dir = tempfile::tempdir().unwrap();
-    let mut house = house(&dir);
-    Arc::get_mut(&mut house.service).unwrap().patience = Duration::from_mins(10);
+    let house = patient_house(&dir, Arc::default(), 0, Duration::from_mins(10));
     house.world.hold("A");
     house.create("one", template(&["A: Properties: {}"])).await.unwrap();
     house.world.begun(1).await;

@@ -92,6 +92,60 @@ fn a_rollback_goes_on_where_it_was() {
 }
 
 #[test]
+fn an_update_goes_on_where_it_was() {
+    let world = Arc::<World>::default();
+    let begin = |house: House| async move {
+        house.made("one", template(&LINES)).await;
+        house.world.hold("B");
+        let changed = LINES.map(|line| line.replace("!Ref A", "!Sub '${A}!'"));
+        let changed = template(&changed.each_ref().map(String::as_str));
+        let input =
+            UpdateStackInput { stack_name: "one".into(), template_body: Some(changed), ..UpdateStackInput::default() };
+        house.service.update_stack(&house.cx, input).await.unwrap();
+        house.world.begun(4).await;
+    };
+    killed_between(&world, begin, &["B"], |house| async move {
+        let id = house.stack("one").await.unwrap().stack_id.unwrap();
+        house.settle(&id).await;
+        assert_eq!(house.status("one").await, StackStatus::UpdateComplete);
+        assert_eq!(house.world.log(), ["+A", "+B", "+C", "~B"]);
+        assert!(house.world.values().values().any(|value| value.ends_with('!')));
+    });
+}
+
+#[test]
+fn an_answer_that_comes_after_a_restart_is_heard_and_nothing_is_asked_twice() {
+    let world = Arc::<World>::default();
+    let token = Arc::new(Mutex::new(String::new()));
+    let kept = Arc::clone(&token);
+    let begin = |house: House| async move {
+        house.create("one", custom::custom("Size: 1")).await.unwrap();
+        *kept.lock().unwrap() = house.asked(0).await.1;
+        // The asking is recorded.
+        let sent = || {
+            let query = "SELECT sent FROM cloudformation_mailboxes";
+            let read = house
+                .service
+                .engine()
+                .store()
+                .read(move |db| barge_store::sql(db.query_row(query, [], |row| row.get::<_, bool>(0))));
+            async move { read.await.unwrap_or(false) }
+        };
+        while !sent().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    killed_between(&world, begin, &[], |house| async move {
+        let token = token.lock().unwrap().clone();
+        house.answer(&token, r#"{"Status": "SUCCESS", "PhysicalResourceId": "p", "Data": {"Secret": "s"}}"#).await;
+        let id = house.stack("one").await.unwrap().stack_id.unwrap();
+        house.settle(&id).await;
+        assert_eq!(house.status("one").await, StackStatus::CreateComplete);
+        assert!(house.functions.0.borrow().is_empty());
+    });
+}
+
+#[test]
 fn what_is_settled_stays_as_it_was() {
     let world = Arc::<World>::default();
     let begin = |house: House| async move {

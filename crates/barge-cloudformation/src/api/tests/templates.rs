@@ -70,3 +70,20 @@ async fn a_summary_lists_what_a_template_declares() {
     let summary = house.service.get_template_summary(&house.cx, stored).await.unwrap();
     assert_eq!(summary.resource_types.unwrap(), [THING]);
 }
+
+#[tokio::test]
+async fn a_repeated_key_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = house(&dir);
+    let body = format!("Resources: {{A: {{Type: '{THING}'}}, A: {{Type: '{THING}', Properties: {{Value: last}}}}}}");
+    let input = ValidateTemplateInput { template_body: Some(body.clone()), ..ValidateTemplateInput::default() };
+    let reason = house.service.validate_template(&house.cx, input).await.unwrap().capabilities_reason.unwrap();
+    assert!(reason.contains("Warning: [/Resources] The key 'A' is repeated; the last one counts"), "{reason}");
+    house.made("one", body).await;
+    let events = house.events("one").await;
+    assert!(
+        events.iter().any(|event| event.starts_with("one CREATE_IN_PROGRESS: Warning: [/Resources]")),
+        "{events:?}"
+    );
+    assert_eq!(house.world.values().into_values().collect::<Vec<_>>(), ["last"]);
+}

@@ -1,0 +1,88 @@
+//! AWS::IAM::UserToGroupAddition (CloudFormation Template Reference, "AWS::IAM::UserToGroupAddition").
+
+use super::properties::{text, texts};
+use crate::account::Account;
+use crate::records::GroupRecord;
+use crate::{IamService, groups};
+use async_trait::async_trait;
+use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::{AwsError, Context};
+use std::sync::Arc;
+
+pub(super) struct GroupMembers(pub(super) Arc<IamService>);
+
+static SCHEMA: ResourceSchema = ResourceSchema {
+    type_name: "AWS::IAM::UserToGroupAddition",
+    properties: &[
+        property("GroupName", PropertyType::String).required(),
+        property("Users", PropertyType::List).required(),
+    ],
+    attributes: &["Id"],
+};
+
+#[async_trait]
+impl ResourceProvider for GroupMembers {
+    fn schema(&self) -> &ResourceSchema {
+        &SCHEMA
+    }
+
+    async fn create(&self, cx: &Context, creation: &Creation) -> Result<Resource, AwsError> {
+        let properties = creation.properties.clone();
+        self.0.write(cx, move |account| add(account, &properties)).await?;
+        Ok(resource(&creation.physical_name(64)))
+    }
+
+    async fn update(&self, cx: &Context, id: &str, old: &Properties, new: &Creation) -> Result<Resource, AwsError> {
+        let (old, new) = (old.clone(), new.properties.clone());
+        self.0
+            .write(cx, move |account| {
+                remove(account, &old)?;
+                add(account, &new)
+            })
+            .await?;
+        Ok(resource(id))
+    }
+
+    async fn delete(&self, cx: &Context, _: &str, properties: &Properties) -> Result<(), AwsError> {
+        let properties = properties.clone();
+        self.0.write(cx, move |account| remove(account, &properties)).await
+    }
+
+    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Resource>, AwsError> {
+        let properties = properties.clone();
+        let found = self
+            .0
+            .read(cx, move |account| {
+                let group = account.find::<GroupRecord>(&group(&properties))?;
+                let users = texts(&properties, "Users")?;
+                Ok(group.is_some_and(|group| users.iter().any(|user| group.members.contains(user))))
+            })
+            .await?;
+        Ok(found.then(|| resource(id)))
+    }
+}
+
+fn group(properties: &Properties) -> String {
+    text(properties, "GroupName").unwrap_or_default()
+}
+
+fn add(account: &Account<'_>, properties: &Properties) -> Result<(), AwsError> {
+    let group = group(properties);
+    texts(properties, "Users")?.iter().try_for_each(|user| groups::add_user(account, &group, user))
+}
+
+/// What is gone already is no failure.
+fn remove(account: &Account<'_>, properties: &Properties) -> Result<(), AwsError> {
+    let group = group(properties);
+    for user in texts(properties, "Users")? {
+        match groups::remove_user(account, &group, &user) {
+            Err(error) if !error.is("NoSuchEntity") => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn resource(id: &str) -> Resource {
+    Resource { physical_id: id.to_owned(), attributes: std::iter::once(("Id".to_owned(), id.into())).collect() }
+}

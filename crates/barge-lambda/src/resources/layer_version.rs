@@ -1,0 +1,70 @@
+//! `AWS::Lambda::LayerVersion` (CloudFormation Template Reference). `Ref` gives the layer version's ARN.
+
+use super::properties::{request, text};
+use crate::LambdaService;
+use crate::layers::{arn, parse};
+use async_trait::async_trait;
+use barge_core::resource::{
+    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+};
+use barge_core::{AwsError, Context};
+use barge_wire::lambda::{DeleteLayerVersionRequest, PublishLayerVersionRequest};
+use std::sync::Arc;
+
+const SCHEMA: ResourceSchema = ResourceSchema {
+    type_name: "AWS::Lambda::LayerVersion",
+    properties: &PROPERTIES,
+    attributes: &["LayerVersionArn"],
+};
+
+const PROPERTIES: [Property; 6] = [
+    property("CompatibleArchitectures", PropertyType::List).replaces(),
+    property("CompatibleRuntimes", PropertyType::List).replaces(),
+    property("Content", PropertyType::Map).required().replaces(),
+    property("Description", PropertyType::String).replaces(),
+    property("LayerName", PropertyType::String).replaces(),
+    property("LicenseInfo", PropertyType::String).replaces(),
+];
+
+/// Characters of a generated name.
+const LONGEST_NAME: usize = 64;
+
+/// The provider.
+pub(super) struct LayerVersionResource(pub(super) Arc<LambdaService>);
+
+fn resource(arn: &str) -> Resource {
+    Resource {
+        physical_id: arn.to_owned(),
+        attributes: std::iter::once(("LayerVersionArn".to_owned(), arn.into())).collect(),
+    }
+}
+
+#[async_trait]
+impl ResourceProvider for LayerVersionResource {
+    fn schema(&self) -> &ResourceSchema {
+        &SCHEMA
+    }
+
+    async fn create(&self, cx: &Context, creation: &Creation) -> Result<Resource, AwsError> {
+        let name = text(&creation.properties, "LayerName").unwrap_or_else(|| creation.physical_name(LONGEST_NAME));
+        let request: PublishLayerVersionRequest = request(&creation.properties, &[("LayerName", name.into())])?;
+        let (name, version) = self.0.publish_layer(cx, request, Some(creation.token.clone())).await?;
+        Ok(resource(&format!("{}:{}", arn(&cx.scope, &name), version.number)))
+    }
+
+    async fn update(&self, _: &Context, id: &str, _: &Properties, _: &Creation) -> Result<Resource, AwsError> {
+        // Every property replaces the layer version.
+        Ok(resource(id))
+    }
+
+    async fn delete(&self, cx: &Context, id: &str, _: &Properties) -> Result<(), AwsError> {
+        let Some((layer_name, Some(version_number))) = parse(&cx.scope, id) else { return Ok(()) };
+        self.0.remove_layer_version(cx, &DeleteLayerVersionRequest { layer_name, version_number }).await
+    }
+
+    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+        let Some((name, Some(number))) = parse(&cx.scope, id) else { return Ok(None) };
+        let there = self.0.shared.registry.layers.version(&cx.scope, &name, number).is_ok();
+        Ok(there.then(|| resource(id)))
+    }
+}
