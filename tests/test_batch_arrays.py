@@ -71,7 +71,8 @@ class TestArrays:
     def test_children_that_have_not_started_are_there_and_can_be_cancelled(self, server, shell_image, name):
         from conftest import BatchBench
         bench = BatchBench(server, shell_image, name, vcpus=1)
-        patient = bench.define(["sleep", "60"], vcpu="1", memory="2048")
+        init = {"initProcessEnabled": True}  # so that SIGTERM ends it at once
+        patient = bench.define(["sleep", "60"], vcpu="1", memory="2048", linuxParameters=init)
         parent = bench.submit(patient, arrayProperties={"size": 100})
         bench.state(f"{parent}:0", "RUNNING")
         assert bench.job(f"{parent}:99")["status"] == "RUNNABLE"
@@ -154,7 +155,8 @@ class TestRetries:
 
 class TestNodes:
     def define(self, bench, name, command):
-        container = {"image": bench.image, "vcpus": 1, "memory": 64, "command": command}
+        init = {"initProcessEnabled": True}  # so that SIGTERM ends it at once
+        container = {"image": bench.image, "vcpus": 1, "memory": 64, "command": command, "linuxParameters": init}
         bench.batch.register_job_definition(
             jobDefinitionName=name, type="multinode",
             nodeProperties={"numNodes": 3, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:", "container": container}]},

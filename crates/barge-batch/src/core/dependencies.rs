@@ -182,11 +182,17 @@ impl Step<'_> {
         job.array.as_mut().expect("it is an array")
     }
 
-    /// Replaces the set of an array's children that wait for room; the array stands in line while there are any.
+    /// Replaces the set of an array's children that wait for room.
     pub(super) fn set_runnable(&mut self, id: JobId, runnable: IndexSet) {
-        let array = self.array(id);
-        let (was, is) = (!array.runnable.is_empty(), !runnable.is_empty());
-        array.runnable = runnable;
+        self.change_runnable(id, |set| *set = runnable);
+    }
+
+    /// Changes the set of an array's children that wait for room; the array stands in line while there are any.
+    fn change_runnable(&mut self, id: JobId, change: impl FnOnce(&mut IndexSet)) {
+        let runnable = &mut self.array(id).runnable;
+        let was = !runnable.is_empty();
+        change(runnable);
+        let is = !runnable.is_empty();
         match (was, is) {
             (false, true) => self.join_line(id),
             (true, false) => {
@@ -195,12 +201,6 @@ impl Step<'_> {
             }
             _ => {}
         }
-    }
-
-    fn change_runnable(&mut self, id: JobId, change: impl FnOnce(&mut IndexSet)) {
-        let mut runnable = self.array(id).runnable.clone();
-        change(&mut runnable);
-        self.set_runnable(id, runnable);
     }
 
     /// Gives the first waiting child of an array a record; it does not stand in line any more.

@@ -50,30 +50,39 @@ pub enum Strategy {
 pub struct FleetSpec {
     /// Thousandths of a vCPU that are kept also while idle: AWS's `minvCpus`.
     pub min_vcpu_milli: u64,
-    /// The types that may be launched.
-    pub types: Vec<InstanceType>,
-    /// How one of them is chosen.
-    pub strategy: Strategy,
     /// How long an instance may be idle.
     pub idle_time: Duration,
+    /// The types that may be launched, those to be preferred first.
+    types: Vec<InstanceType>,
 }
 
 impl FleetSpec {
-    /// The types on which a task fits, the one to be preferred first.
-    pub fn types_for(&self, needs: Needs) -> impl Iterator<Item = &InstanceType> {
-        let mut fitting: Vec<&InstanceType> = self.types.iter().filter(|kind| kind.holds(needs)).collect();
-        fitting.sort_by(|a, b| {
-            let per_vcpu =
-                |kind: &InstanceType| u128::from(kind.price_micros) * 1_000_000 / u128::from(kind.vcpu_milli);
+    /// Instances of these types, of which `strategy` chooses.
+    pub fn new(min_vcpu_milli: u64, mut types: Vec<InstanceType>, strategy: Strategy, idle_time: Duration) -> Self {
+        let per_vcpu =
+            |kind: &InstanceType| u128::from(kind.price_micros) * 1_000_000 / u128::from(kind.vcpu_milli.max(1));
+        types.sort_by(|a, b| {
             let size = (a.vcpu_milli, a.memory_mib).cmp(&(b.vcpu_milli, b.memory_mib));
             let price = per_vcpu(a).cmp(&per_vcpu(b));
-            match self.strategy {
+            match strategy {
                 Strategy::Smallest => size.then(price),
                 Strategy::Cheapest => price.then(size),
             }
             .then_with(|| a.name.cmp(&b.name))
         });
-        fitting.into_iter()
+        Self { min_vcpu_milli, idle_time, types }
+    }
+
+    /// The types on which a task fits, the one to be preferred first.
+    pub fn types_for(&self, needs: Needs) -> impl Iterator<Item = &InstanceType> {
+        self.types.iter().filter(move |kind| kind.holds(needs))
+    }
+
+    /// The same with fewer types.
+    #[must_use]
+    pub fn only(mut self, keep: impl Fn(&InstanceType) -> bool) -> Self {
+        self.types.retain(keep);
+        self
     }
 }
 
@@ -272,7 +281,7 @@ mod tests {
 
     fn spec(strategy: Strategy) -> FleetSpec {
         let types = vec![kind("large", 2, 4000, 90), kind("huge", 8, 16_000, 320), kind("small", 1, 1000, 60)];
-        FleetSpec { min_vcpu_milli: 0, types, strategy, idle_time: Duration::from_mins(1) }
+        FleetSpec::new(0, types, strategy, Duration::from_mins(1))
     }
 
     fn needs(vcpus: u32, memory_mib: u32) -> Needs {

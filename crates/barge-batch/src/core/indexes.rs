@@ -1,14 +1,14 @@
 //! Sets of array indexes, kept as ranges: an array's ten thousand children cost as much as their states differ.
 
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A set of numbers, kept as ranges that neither touch nor overlap.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IndexSet {
     /// First of each range, and the first after it.
     ranges: BTreeMap<u32, u32>,
+    /// How many numbers the ranges have.
+    count: u32,
 }
 
 impl IndexSet {
@@ -29,9 +29,9 @@ impl IndexSet {
         self.ranges.is_empty()
     }
 
-    /// How many are in the set. Costs O(ranges).
-    pub fn len(&self) -> u32 {
-        self.ranges.iter().map(|(start, end)| end - start).sum()
+    /// How many are in the set.
+    pub const fn len(&self) -> u32 {
+        self.count
     }
 
     /// The lowest.
@@ -63,12 +63,15 @@ impl IndexSet {
             from = before;
             to = to.max(upto);
             self.ranges.remove(&before);
+            self.count -= upto - before;
         }
         while let Some((next, upto)) = self.ranges.range(from..=to).next().map(|(s, e)| (*s, *e)) {
             to = to.max(upto);
             self.ranges.remove(&next);
+            self.count -= upto - next;
         }
         self.ranges.insert(from, to);
+        self.count += to - from;
     }
 
     /// Takes `index` out, where it is there.
@@ -78,6 +81,7 @@ impl IndexSet {
             return;
         }
         self.ranges.remove(&start);
+        self.count -= 1;
         if start < index {
             self.ranges.insert(start, index);
         }

@@ -119,16 +119,13 @@ impl Directory {
         };
         let optimal = vec!["optimal".to_owned()];
         let types = resources.instance_types.as_ref().filter(|types| !types.is_empty()).unwrap_or(&optimal);
-        Some(FleetSpec {
-            min_vcpu_milli: milli(resources.minv_cpus),
-            // Types were checked when the environment was made; one that left the catalog since is not launched any more.
-            types: Catalog::get().fleet_types(types, spot).unwrap_or_default(),
-            strategy: match resources.allocation_strategy {
-                Some(CRAllocationStrategy::BestFit) | None => Strategy::Smallest,
-                Some(_) => Strategy::Cheapest,
-            },
-            idle_time: self.idle_time,
-        })
+        let strategy = match resources.allocation_strategy {
+            Some(CRAllocationStrategy::BestFit) | None => Strategy::Smallest,
+            Some(_) => Strategy::Cheapest,
+        };
+        // Types were checked when the environment was made; one that left the catalog since is not launched any more.
+        let types = Catalog::get().fleet_types(types, spot).unwrap_or_default();
+        Some(FleetSpec::new(milli(resources.minv_cpus), types, strategy, self.idle_time))
     }
 
     /// What the core knows of a queue.

@@ -123,7 +123,7 @@ fn environment(
                 _ => Strategy::Cheapest,
             };
             let min_vcpu_milli = u64::from(given.min_vcpus) * 1000;
-            Some(relevant(FleetSpec { min_vcpu_milli, types, strategy, idle_time }, needs))
+            Some(relevant(FleetSpec::new(min_vcpu_milli, types, strategy, idle_time), needs))
         }
     };
     Ok(EnvironmentSpec {

@@ -20,9 +20,7 @@ pub(super) fn relevant(spec: FleetSpec, needs: &BTreeSet<Needs>) -> FleetSpec {
             }
         }
     }
-    let is_kept = |kind: &InstanceType| kept.contains(kind.name.as_str());
-    let types = spec.types.into_iter().filter(is_kept).collect();
-    FleetSpec { types, ..spec }
+    spec.only(|kind: &InstanceType| kept.contains(kind.name.as_str()))
 }
 
 #[cfg(test)]
@@ -39,9 +37,10 @@ mod tests {
         let needs: BTreeSet<Needs> = needs.map(|(vcpu_milli, memory_mib)| Needs { vcpu_milli, memory_mib }).into();
         for strategy in [Strategy::Smallest, Strategy::Cheapest] {
             let idle_time = Duration::from_secs(1);
-            let all = FleetSpec { min_vcpu_milli: 0, types: types.clone(), strategy, idle_time };
+            let all = FleetSpec::new(0, types.clone(), strategy, idle_time);
             let few = relevant(all.clone(), &needs);
-            assert!(few.types.len() < all.types.len() / 2, "{}", few.types.len());
+            let count = |spec: &FleetSpec| spec.types_for(Needs { vcpu_milli: 0, memory_mib: 0 }).count();
+            assert!(count(&few) < count(&all) / 2, "{}", count(&few));
             for needs in &needs {
                 for room in [1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 192, 1000] {
                     let first = |spec: &FleetSpec| {

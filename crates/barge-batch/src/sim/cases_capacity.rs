@@ -183,12 +183,8 @@ fn kind(name: &str, vcpus: u32, memory_mib: u32, price_micros: u64) -> InstanceT
 }
 
 fn fleet(min_vcpus: u64) -> FleetSpec {
-    FleetSpec {
-        min_vcpu_milli: min_vcpus * 1000,
-        types: vec![kind("large", 2, 4000, 90), kind("xlarge", 4, 8000, 170)],
-        strategy: Strategy::Smallest,
-        idle_time: Duration::from_mins(5),
-    }
+    let types = vec![kind("large", 2, 4000, 90), kind("xlarge", 4, 8000, 170)];
+    FleetSpec::new(min_vcpus * 1000, types, Strategy::Smallest, Duration::from_mins(5))
 }
 
 fn ec2(kind: EnvironmentKind, max: u64, min: u64) -> Simulation {

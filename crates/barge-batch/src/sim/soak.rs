@@ -86,12 +86,9 @@ fn world(dice: &mut Dice) -> Simulation {
         memory_mib,
         price_micros,
     };
-    let fleet = FleetSpec {
-        min_vcpu_milli: dice.below(3) * 1000,
-        types: vec![kind("small", 2, 50, 100), kind("large", 8, 200, 350)],
-        strategy: if dice.once_in(2) { Strategy::Smallest } else { Strategy::Cheapest },
-        idle_time: Duration::from_secs(30),
-    };
+    let strategy = if dice.once_in(2) { Strategy::Smallest } else { Strategy::Cheapest };
+    let types = vec![kind("small", 2, 50, 100), kind("large", 8, 200, 350)];
+    let fleet = FleetSpec::new(dice.below(3) * 1000, types, strategy, Duration::from_secs(30));
     let policy = FairShare {
         decay: Duration::from_secs(dice.below(2) * 600),
         compute_reservation: if dice.once_in(2) { 30 } else { 0 },
