@@ -7,6 +7,7 @@ mod api;
 pub mod board;
 pub mod core;
 mod dispatcher;
+pub mod history;
 pub mod operator;
 pub mod planner;
 pub mod prices;

@@ -11,7 +11,7 @@ use barge_core::{Ambient, AwsError};
 use barge_dynamodb::DynamoDb;
 use barge_ec2::Ec2Service;
 use barge_ecr::EcrService;
-use barge_engine::{ComputeEngine, EmbeddedConfig, EmbeddedEngine};
+use barge_engine::{ComputeEngine, EmbeddedConfig, EmbeddedEngine, ShimCommand};
 use barge_gateway::{Gateway, Mount, Services};
 use barge_iam::{IamService, RootKey};
 use barge_image::{ImageStore, LocalPaths};
@@ -64,11 +64,8 @@ impl Cloud {
         let images = ImageStore::open(data_dir.join("images"))?;
         let ecr = EcrService::open(store.clone(), images.clone(), ambient.clone())?;
 
-        let engine: Arc<dyn ComputeEngine> = Arc::new(EmbeddedEngine::open(
-            EmbeddedConfig::new(&data_dir),
-            images.clone(),
-            Some(Arc::clone(&log_sink)),
-        )?);
+        let engine: Arc<dyn ComputeEngine> =
+            Arc::new(EmbeddedEngine::open(engine_config(&data_dir), images.clone(), Some(Arc::clone(&log_sink)))?);
         let image_sources: Vec<Arc<dyn ImageSource>> =
             vec![Arc::clone(&ecr) as _, Arc::new(LocalPaths(images.clone()))];
         let clock = Arc::clone(&ambient.clock);
@@ -166,10 +163,14 @@ impl Cloud {
     }
 }
 
+fn engine_config(data_dir: &Path) -> EmbeddedConfig {
+    EmbeddedConfig { shim: ShimCommand::beside_this_program(), ..EmbeddedConfig::new(data_dir) }
+}
+
 /// The engine on `data_dir` as `barge doctor` examines it: nothing is launched or adopted.
 pub(crate) fn examined_engine(data_dir: &Path) -> anyhow::Result<EmbeddedEngine> {
     let images = ImageStore::open(data_dir.join("images"))?;
-    Ok(EmbeddedEngine::open(EmbeddedConfig::new(data_dir), images, None)?)
+    Ok(EmbeddedEngine::open(engine_config(data_dir), images, None)?)
 }
 
 fn event_sink(path: Option<&Path>) -> anyhow::Result<Option<Arc<dyn EventSink>>> {

@@ -16,7 +16,7 @@ pub(crate) const SIGNING_NAME: &str = "barge";
 /// What comes before the name of a call.
 pub(crate) const PATH: &str = "/_barge/batch/";
 
-const CALLS: [&str; 5] = ["jobs", "why", "attempts", "board", "interrupt"];
+const CALLS: [&str; 7] = ["jobs", "why", "attempts", "board", "history", "setup", "interrupt"];
 
 /// The calls.
 pub(crate) struct OperatorCalls(pub(crate) Arc<BatchService>);
@@ -30,6 +30,8 @@ impl OperatorCalls {
             Some("why") => written(&batch.why(cx, &read(body)?).await?),
             Some("attempts") => written(&batch.attempts(cx, &read(body)?).await?),
             Some("board") => written(&batch.board().await?.within(&cx.scope)),
+            Some("history") => written(&batch.history(cx, read(body)?).await?),
+            Some("setup") => written(&batch.setup(cx).await?),
             Some("interrupt") => written(&batch.interrupt_spot(cx, read(body)?).await?),
             _ => {
                 Err(AwsError::new("UnknownOperationException", 404, format!("No call is at {}.", request.uri().path())))

@@ -15,6 +15,7 @@ mod consumable;
 pub mod dependencies;
 mod event;
 pub mod fleet;
+mod front;
 mod hold;
 mod ids;
 mod indexes;

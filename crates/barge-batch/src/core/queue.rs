@@ -165,6 +165,11 @@ impl Queue {
         self.shares.values().map(|share| share.live).sum()
     }
 
+    /// Shares that have jobs that have not ended.
+    pub fn busy_shares(&self) -> usize {
+        self.shares.values().filter(|share| share.live > 0).count()
+    }
+
     /// Thousandths of a vCPU that the queue's tasks hold, by share.
     pub fn held(&self) -> impl Iterator<Item = (&ShareId, u64)> {
         self.shares.iter().map(|(id, share)| (id, share.held))

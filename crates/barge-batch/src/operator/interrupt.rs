@@ -157,7 +157,7 @@ mod tests {
         let mut state = State::new(Machine { vcpu_milli: 64_000, memory_mib: 64_000 });
         for (name, kind) in environments {
             let small = InstanceType { name: "small".into(), vcpu_milli: 2000, memory_mib: 4000, price_micros: 9 };
-            let fleet = FleetSpec::new(0, vec![small], Strategy::Smallest, Duration::from_secs(60));
+            let fleet = FleetSpec::new(0, vec![small], Strategy::Smallest, Duration::from_mins(1));
             let id = EnvironmentId::new(arn("compute-environment", name));
             let environment = EnvironmentSpec {
                 id: id.clone(),

@@ -1,12 +1,14 @@
-//! What an operator asks of Batch that AWS has no operation for: which jobs there are, what they wait for, what attempts cost,
-//! and Spot interruptions on demand. Answers are data; tables and JSON are made of them elsewhere.
+//! What an operator asks of Batch that AWS has no operation for: which jobs there are and were, what they wait for, what attempts
+//! cost, and Spot interruptions on demand. Answers are data; tables and JSON are made of them elsewhere.
 
 mod attempts;
+mod history;
 mod interrupt;
 mod jobs;
 mod why;
 
 pub use attempts::{AttemptsAnswer, AttemptsQuery};
+pub use history::{HistoryAnswer, HistoryQuery};
 pub use interrupt::{InterruptAnswer, InterruptQuery};
 pub use jobs::{JobLine, JobsAnswer, JobsQuery};
 pub use why::{Explanation, Place, WhyQuery};

@@ -12,7 +12,16 @@ use std::time::Duration;
 /// From the request to stop until the container has ended.
 const STOPPING: Duration = Duration::from_secs(1);
 /// The exit code of a container that SIGTERM ended.
-const TERMINATED: i32 = 143;
+pub(super) const TERMINATED: i32 = 143;
+
+/// How a task ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// With this code.
+    Exit(i32),
+    /// As this attempt did that was measured.
+    Measured(u32),
+}
 
 /// How a task will go.
 #[derive(Clone, Copy, Debug)]
@@ -21,8 +30,8 @@ pub(super) struct Course {
     pub(super) start_after: Duration,
     /// From the start to the end.
     pub(super) lasts: Duration,
-    /// The exit code.
-    pub(super) code: i32,
+    /// How it ends.
+    pub(super) end: End,
     /// From placement until Spot takes it, where that comes before its end.
     pub(super) interrupted_after: Option<Duration>,
 }
@@ -33,7 +42,7 @@ pub(super) enum News {
     /// The task's container runs.
     Started(TaskId),
     /// The task has ended.
-    Ended { task: TaskId, placed_at: Timestamp, code: i32 },
+    Ended { task: TaskId, placed_at: Timestamp, end: End },
     /// Spot takes the task.
     Interrupted(TaskId),
     /// Spot takes the instance, if it is still there.
@@ -53,7 +62,7 @@ enum What {
 struct Slot {
     task: TaskId,
     placed_at: Timestamp,
-    code: i32,
+    ends: End,
     /// The plans that count.
     start: u64,
     end: u64,
@@ -81,7 +90,7 @@ impl Agenda {
         let start = self.plan(starts_at, What::Started(index));
         let end = self.plan(ends_at, What::Ended(index));
         let interruption = course.interrupted_after.map_or(0, |after| self.plan(now + after, What::Interrupted(index)));
-        let slot = Slot { task, placed_at: now, code: course.code, start, end, interruption, ends_at };
+        let slot = Slot { task, placed_at: now, ends: course.end, start, end, interruption, ends_at };
         match self.slots.get_mut(index as usize) {
             Some(free) => *free = slot,
             None => self.slots.push(slot),
@@ -105,7 +114,7 @@ impl Agenda {
         }
         let end = self.plan(at, What::Ended(index));
         let slot = &mut self.slots[index as usize];
-        (slot.end, slot.ends_at, slot.code) = (end, at, TERMINATED);
+        (slot.end, slot.ends_at, slot.ends) = (end, at, End::Exit(TERMINATED));
     }
 
     /// How many tasks have not ended.
@@ -144,7 +153,7 @@ impl Agenda {
                 (forgotten.start, forgotten.end, forgotten.interruption) = (0, 0, 0);
                 self.by_task.remove(&slot.task);
                 self.free.push(index);
-                News::Ended { task: slot.task, placed_at: slot.placed_at, code: slot.code }
+                News::Ended { task: slot.task, placed_at: slot.placed_at, end: slot.ends }
             }
             What::Instance(index) => {
                 let (environment, instance) = self.instances[index as usize].clone();
@@ -181,7 +190,7 @@ mod tests {
 
     fn course(start: u64, lasts: u64) -> Course {
         let (start_after, lasts) = (Duration::from_secs(start), Duration::from_secs(lasts));
-        Course { start_after, lasts, code: 0, interrupted_after: None }
+        Course { start_after, lasts, end: End::Exit(0), interrupted_after: None }
     }
 
     fn everything(agenda: &mut Agenda) -> Vec<(i64, News)> {
@@ -198,7 +207,7 @@ mod tests {
         let zero = Timestamp::from_millis(0);
         agenda.launch(task(1), zero, course(2, 10));
         agenda.launch(task(2), zero, course(0, 5));
-        let ended = |job, code| News::Ended { task: task(job), placed_at: zero, code };
+        let ended = |job, code| News::Ended { task: task(job), placed_at: zero, end: End::Exit(code) };
         let expected = [(0, News::Started(task(2))), (2, News::Started(task(1))), (5, ended(2, 0)), (12, ended(1, 0))];
         assert_eq!(everything(&mut agenda), expected);
         assert_eq!(agenda.running(), 0);
@@ -213,7 +222,7 @@ mod tests {
         agenda.stop(task(1), zero);
         agenda.stop(task(2), zero);
         let ends = everything(&mut agenda).split_off(2);
-        let ended = |job, code| News::Ended { task: task(job), placed_at: zero, code };
+        let ended = |job, code| News::Ended { task: task(job), placed_at: zero, end: End::Exit(code) };
         assert_eq!(ends, [(1, ended(2, 0)), (1, ended(1, 143))]);
     }
 

@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
         };
         let at = Timestamp::from_millis(0) + distribution::millis(at);
         let dependencies = self.depend(cells, class, at)?;
-        self.workload.rows.push(Row { at, class, dependencies, wanted: Wanted::Nothing, lasts });
+        self.workload.rows.push(Row { at, class, dependencies, wanted: Wanted::Nothing, lasts, measured: None });
         if let Some(name) = cells.get(Member::Name) {
             self.names.insert(name.text.clone().into_owned(), number);
         }
@@ -217,8 +217,7 @@ fn read_class(setup: &Setup, cells: &Cells<'_>) -> Result<Class, Wrong> {
         queue,
         share,
         priority: read(cells, Member::Priority)?.or(definition.priority).unwrap_or(0),
-        needs: read_needs(cells, definition)?,
-        nodes,
+        needs: vec![read_needs(cells, definition)?; usize::from(nodes)],
         array,
         retry: Retry { attempts, rules: definition.rules() },
         timeout: timeout.map(Duration::from_secs),

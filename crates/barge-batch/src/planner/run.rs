@@ -1,10 +1,11 @@
 //! One scenario, from the first submission until nothing more can happen.
 
-use super::agenda::{Agenda, Course, News};
+use super::agenda::{Agenda, Course, End, News, TERMINATED};
 use super::compare::Progress;
 use super::dice::{About, Dice};
 use super::distribution::millis;
 use super::fleets::Fleets;
+use super::measured::Fate;
 use super::meter::Meter;
 use super::report::{Outcome, WaitingReason};
 use super::scenario::Cast;
@@ -14,6 +15,7 @@ use crate::core::{
     Dependency, Effect, EnvironmentId, EnvironmentKind, Event, IndexSet, Interruption, Job, JobId, JobSpec, Known,
     Machine, Outcome as TaskOutcome, QueueId, State, Status, Success, Switch, TaskId, apply,
 };
+use crate::history::is_of_spot;
 use crate::prices::UnknownType;
 use barge_core::Timestamp;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -23,6 +25,8 @@ use std::time::Duration;
 const UNBOUNDED: Machine = Machine { vcpu_milli: u64::MAX / 4, memory_mib: u64::MAX / 4 };
 /// Events between two words of progress.
 const EVENTS_A_WORD: u64 = 1 << 14;
+/// The status reason of jobs that someone ended when they were measured.
+const STOPPED: &str = "Stopped";
 /// Reasons told of at most.
 const MOST_REASONS: usize = 20;
 
@@ -157,9 +161,10 @@ impl<'a> World<'a> {
         match news {
             None => self.event(Event::Tick),
             Some(News::Started(task)) => self.event(Event::TaskStarted { task, at }),
-            Some(News::Ended { task, placed_at, code }) => {
+            Some(News::Ended { task, placed_at, end }) => {
                 self.bill(task, placed_at);
-                self.event(Event::TaskEnded { task, at, outcome: TaskOutcome::exited(code) });
+                let outcome = self.end(task, end);
+                self.event(Event::TaskEnded { task, at, outcome });
             }
             Some(News::Interrupted(task)) => self.interrupt(&Interruption::Attempt(task.attempt)),
             Some(News::InstanceInterrupted(environment, instance)) => {
@@ -167,6 +172,21 @@ impl<'a> World<'a> {
                 if fleet.is_some_and(|fleet| fleet.instances.contains_key(&instance)) {
                     self.interrupt(&Interruption::Instance(environment, instance));
                 }
+            }
+        }
+    }
+
+    /// How a task has ended; what someone ended when it was measured, someone ends again.
+    fn end(&mut self, task: TaskId, end: End) -> TaskOutcome {
+        let fate = match end {
+            End::Exit(code) => Fate::Ends(TaskOutcome::exited(code)),
+            End::Measured(attempt) => self.workload.measured.fate(attempt),
+        };
+        match fate {
+            Fate::Ends(outcome) => outcome,
+            Fate::Stopped => {
+                self.event(Event::Terminate { job: task.attempt.job, reason: STOPPED.into() });
+                TaskOutcome::exited(TERMINATED)
             }
         }
     }
@@ -210,14 +230,26 @@ impl<'a> World<'a> {
         let dependencies = self.workload.dependencies(row);
         for dependency in dependencies {
             if let Dependency::Whole(on) | Dependency::NToN(on) = dependency {
-                if self.refused.contains(on) {
+                if self.refused.contains(&on.root()) {
                     return None;
                 }
-                known.extend(self.known.get(on).map(|ending| (*on, ending.clone())));
+                known.extend(self.ending(*on).map(|ending| (*on, ending)));
             }
         }
         terms.depends_on = dependencies.to_vec();
         Some(JobSpec { id, terms, known })
+    }
+
+    /// What became of a job that has ended; of a child, as far as its array has.
+    fn ending(&self, id: JobId) -> Option<Known> {
+        let ending = self.known.get(&id.root())?;
+        match (id.parent(), ending) {
+            (Some((_, index)), Known::Ended { succeeded, .. }) => {
+                let success = if succeeded.contains(index) { Success::Yes } else { Success::No };
+                Some(Known::Ended { success, succeeded: IndexSet::default() })
+            }
+            _ => Some(ending.clone()),
+        }
     }
 
     fn refuse(&mut self, id: JobId, row: &Row) {
@@ -278,16 +310,29 @@ impl<'a> World<'a> {
         let class = self.workload.class(row);
         let child = job.parent().map_or(0, |(_, index)| u64::from(index) + 1);
         let numbers = [u64::from(*number), child << 16 | u64::from(task.node), task.attempt.number.into()];
-        // How long a job runs follows from what it works on: each of its attempts would run as long.
-        let lasts = row.lasts.draw(&mut self.dice.roll(About::RunTime, [numbers[0], numbers[1], 0]));
-        let fails = self.dice.roll(About::Failure, numbers).unit() <= class.fails;
+        let (lasts, end) = self.measured(task, row).unwrap_or_else(|| {
+            // How long a job runs follows from what it works on: each of its attempts would run as long.
+            let lasts = row.lasts.draw(&mut self.dice.roll(About::RunTime, [numbers[0], numbers[1], 0]));
+            let fails = self.dice.roll(About::Failure, numbers).unit() <= class.fails;
+            (lasts, End::Exit(i32::from(fails)))
+        });
         let start_after = self.start_after(task, environment);
         let interrupted_after = match self.kind(environment) {
             Some(EnvironmentKind::FargateSpot) => self.interruption(About::Interruption, numbers),
             _ => None,
         };
         let interrupted_after = interrupted_after.filter(|after| *after < start_after + lasts);
-        self.agenda.launch(task, self.now, Course { start_after, lasts, code: i32::from(fails), interrupted_after });
+        self.agenda.launch(task, self.now, Course { start_after, lasts, end, interrupted_after });
+    }
+
+    /// How long the task lasts and how it ends, where that was measured. What Spot interrupts is tried again as it went.
+    fn measured(&self, task: TaskId, row: &Row) -> Option<(Duration, End)> {
+        let job = self.state.job(task.attempt.job)?;
+        let number = row.measured? + job.id.parent().map_or(0, |(_, index)| index);
+        let before = job.past.iter().filter(|past| !is_of_spot(past.status_reason.as_str())).count();
+        let (attempt, lasts) = self.workload.measured.attempt(number, before)?;
+        // The main node's end is the job's.
+        Some((lasts, if task.node == 0 { End::Measured(attempt) } else { End::Exit(0) }))
     }
 
     fn start_after(&self, task: TaskId, environment: &EnvironmentId) -> Duration {

@@ -62,7 +62,7 @@ pub(super) struct Cast {
 #[derive(Debug)]
 pub(super) struct Role {
     pub(super) terms: Terms,
-    /// What each task costs.
+    /// What its task costs on Fargate.
     pub(super) rates: Rates,
 }
 
@@ -137,17 +137,19 @@ fn environment(
 
 /// Fargate rounds up to the sizes that it has, and runs no multi-node jobs (Batch User Guide, "Multi-node parallel jobs").
 fn role(setup: &Setup, class: &Class, platform: Platform) -> Option<Role> {
-    let needs = match platform {
-        Platform::Fargate if class.nodes > 1 => return None,
-        Platform::Fargate => fargate_size(class.needs)?,
-        Platform::Ec2 => class.needs,
+    let first = *class.needs.first()?;
+    let tasks = match platform {
+        Platform::Fargate if class.needs.len() > 1 => return None,
+        Platform::Fargate => vec![fargate_size(first)?],
+        Platform::Ec2 => class.needs.clone(),
     };
-    let kind = match (class.array, class.nodes) {
+    let kind = match (class.array, tasks.len()) {
         (Some(size), _) => Kind::Array { size },
         (None, 1) => Kind::Single,
         (None, _) => Kind::Nodes { main: 0 },
     };
-    let shape = Shape { platform, tasks: vec![needs; usize::from(class.nodes)], consumables: Vec::new() };
+    let rates = Catalog::get().rates(tasks.first().copied().unwrap_or(first).into());
+    let shape = Shape { platform, tasks, consumables: Vec::new() };
     let terms = Terms {
         queue: QueueId::new(setup.queues[class.queue as usize].name.as_str()),
         share: class.share.as_str().into(),
@@ -158,5 +160,5 @@ fn role(setup: &Setup, class: &Class, platform: Platform) -> Option<Role> {
         timeout: class.timeout,
         depends_on: Vec::new(),
     };
-    Some(Role { terms, rates: Catalog::get().rates(needs.into()) })
+    Some(Role { terms, rates })
 }

@@ -3,12 +3,12 @@
 use super::Problem;
 use crate::core::{EnvironmentKind, ExitAction, ExitRule, FairShare, Pattern, TimeLimit, share};
 use crate::prices::{Catalog, Spot};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What a workload runs in.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Setup {
     /// Compute environments.
@@ -21,13 +21,13 @@ pub struct Setup {
 }
 
 /// A compute environment (API Reference, "ComputeResource").
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EnvironmentSetup {
     /// Its name.
     pub name: String,
     /// `FARGATE`, `FARGATE_SPOT`, `EC2` or `SPOT`.
-    #[serde(rename = "type", deserialize_with = "kind")]
+    #[serde(rename = "type", deserialize_with = "kind", serialize_with = "kind_name")]
     pub kind: EnvironmentKind,
     /// vCPUs at most.
     #[serde(rename = "maxvCpus")]
@@ -47,7 +47,7 @@ pub struct EnvironmentSetup {
 }
 
 /// A job queue.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct QueueSetup {
     /// Its name.
@@ -69,7 +69,7 @@ pub struct QueueSetup {
 }
 
 /// A fair-share policy (API Reference, "FairsharePolicy").
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FairShareSetup {
     /// The window.
@@ -84,7 +84,7 @@ pub struct FairShareSetup {
 }
 
 /// A share's weight (API Reference, "ShareAttributes").
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ShareSetup {
     /// Share identifier, or the beginning of one and `*`.
@@ -95,7 +95,7 @@ pub struct ShareSetup {
 }
 
 /// How long jobs may block a queue for a reason (API Reference, "JobStateTimeLimitAction").
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LimitSetup {
     /// AWS's name of the reason.
@@ -105,7 +105,7 @@ pub struct LimitSetup {
 }
 
 /// What jobs have in common that name it.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Definition {
     /// Its name.
@@ -137,7 +137,7 @@ pub struct Definition {
 }
 
 /// Whether a failure is tried again (API Reference, "EvaluateOnExit").
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExitRuleSetup {
     /// Against the exit code.
@@ -182,6 +182,11 @@ fn kind<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Environment
     kind_named(&name).ok_or_else(unknown)
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde asks for it
+fn kind_name<S: serde::Serializer>(kind: &EnvironmentKind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(super::Scenario::All(*kind).as_str())
+}
+
 impl Setup {
     /// Reads the JSON file `file` with this text.
     pub fn parse(file: &str, text: &str) -> Result<Self, Problem> {
@@ -191,8 +196,13 @@ impl Setup {
             let message = message.split(" at line ").next().unwrap_or_default();
             Problem::at(file, u32::try_from(line).unwrap_or(1), u32::try_from(column).unwrap_or(1), message)
         })?;
-        setup.check().map_err(|message| Problem::of(file, message))?;
-        Ok(setup)
+        setup.checked(file)
+    }
+
+    /// The setup, where everything named is there and can be; `source` is where it comes from.
+    pub fn checked(self, source: &str) -> Result<Self, Problem> {
+        self.check().map_err(|message| Problem::of(source, message))?;
+        Ok(self)
     }
 
     /// Whether everything named is there and can be.
@@ -302,7 +312,7 @@ impl ExitRuleSetup {
 
 impl FairShareSetup {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // checked to be within 0.0001 and 999.9999
-    pub(super) fn policy(&self) -> FairShare {
+    pub(crate) fn policy(&self) -> FairShare {
         let weight = |share: &ShareSetup| {
             let weight = (share.weight_factor * f64::from(share::WEIGHT_ONE)).round() as u32;
             (share.share_identifier.clone(), weight)

@@ -1,5 +1,6 @@
 //! The jobs of a plan, in the order in which they are submitted: kept small, since there may be millions.
 
+use super::measured::Measured;
 use super::rows::Reader;
 use super::{Distribution, Problem, Setup, cells};
 use crate::core::{Dependency, JobId, Needs, Retry};
@@ -15,6 +16,8 @@ pub struct Workload {
     pub(super) classes: Vec<Class>,
     /// What rows depend on, one row's after the other's.
     pub(super) dependencies: Vec<Dependency>,
+    /// How attempts go that were measured.
+    pub(super) measured: Measured,
 }
 
 /// A job.
@@ -27,6 +30,8 @@ pub(super) struct Row {
     /// What later ones want to know of its end.
     pub(super) wanted: Wanted,
     pub(super) lasts: Distribution,
+    /// Its number among what was measured, or its first child's; what is not there lasts as `lasts` says.
+    pub(super) measured: Option<u32>,
 }
 
 /// What later jobs want to know of a job that has ended.
@@ -46,9 +51,8 @@ pub(super) struct Class {
     pub(super) queue: u32,
     pub(super) share: String,
     pub(super) priority: i32,
-    /// Of each node.
-    pub(super) needs: Needs,
-    pub(super) nodes: u16,
+    /// Of each node; one for any but a multi-node job.
+    pub(super) needs: Vec<Needs>,
     /// Children, where it is an array.
     pub(super) array: Option<u32>,
     pub(super) retry: Retry,

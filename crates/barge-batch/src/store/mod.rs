@@ -6,6 +6,7 @@
 
 mod changes;
 mod definitions;
+mod history;
 mod jobs;
 mod load;
 mod outbox;

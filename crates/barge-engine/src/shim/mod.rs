@@ -2,7 +2,7 @@
 //! how it ended. It knows nothing of jobs, logs or images, and talks to the server through the attempt's directory only
 //! (see `folder.rs`), so that either may be killed without the other.
 //!
-//! It is this same program, executed anew. It must start before any thread does: it changes its own namespaces, and
+//! It is this same program executed anew, or a small one with nothing else in it. It must start before any thread does: it changes its own namespaces, and
 //! libcontainer forks.
 
 mod container;
@@ -35,6 +35,10 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+/// How attempts are kept on disk: a server and a shim that name the same understand each other. To be changed with `folder.rs`,
+/// `plan.rs` and `spec.rs`.
+pub const FORMAT: &str = concat!(env!("CARGO_PKG_VERSION"), "-2");
 
 /// Runs the attempt in `dir` to its end. Call it first thing in `main`, before any thread is started.
 ///

@@ -5,6 +5,7 @@ mod env;
 mod image;
 mod job_logs;
 mod jobs;
+mod past_jobs;
 mod queues;
 mod resources;
 mod serve;

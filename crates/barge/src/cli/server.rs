@@ -42,7 +42,11 @@ impl ServerArgument {
 
 /// Runs a command that asks the server.
 pub(super) fn run(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(command)?;
+    ask(command)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the server answers, for a command that otherwise does not wait.
+pub(super) fn ask<T>(question: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(question)
 }

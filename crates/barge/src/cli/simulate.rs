@@ -3,7 +3,9 @@
 //! Files are read and written here; the plan itself is made in `barge_batch::planner`. Templates are read by the template
 //! reader that stacks are made with.
 
-use anyhow::{Context as _, bail};
+use super::past_jobs;
+use super::server::{self, ServerArgument};
+use anyhow::Context as _;
 use barge_batch::core::{EnvironmentKind, Machine};
 use barge_batch::planner::{self, Assumptions, Declared, Problem, Report, Scenario, Setup, Workload};
 use barge_cloudformation::template::{Budget, Environment, EvalError, Expression, Pseudo, Template, bind};
@@ -25,9 +27,10 @@ pub(crate) struct Simulate {
     /// Value of a template's parameter, where it is not the default
     #[arg(long, value_name = "NAME=VALUE", conflicts_with = "environments")]
     parameter: Vec<Pair>,
-    /// The jobs: CSV with a header, or a JSON object a line
-    #[arg(long, value_name = "FILE")]
-    jobs: PathBuf,
+    #[command(flatten)]
+    jobs: Jobs,
+    #[command(flatten)]
+    server: ServerArgument,
     /// Plan the environments as given on a machine of this size, in vCPUs and MiB, instead of on AWS
     #[arg(long, value_name = "VCPUS:MEMORY", value_parser = machine)]
     machine: Option<Machine>,
@@ -64,14 +67,26 @@ pub(crate) struct Simulate {
 }
 
 #[derive(clap::Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 struct Environments {
-    /// A CloudFormation template with compute environments, job queues and job definitions
-    #[arg(long, value_name = "FILE")]
+    /// A CloudFormation template with compute environments, job queues and job definitions; with --history, the server's own
+    /// compute environments and queues without
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["environments", "history"])]
     template: Option<PathBuf>,
     /// Environments, queues and definitions as JSON
     #[arg(long, value_name = "FILE")]
     environments: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct Jobs {
+    /// The jobs: CSV with a header, or a JSON object a line
+    #[arg(long, value_name = "FILE")]
+    jobs: Option<PathBuf>,
+    /// The jobs that the running server has had, as far apart and running as long as they did
+    #[arg(long)]
+    history: bool,
 }
 
 /// NAME=value.
@@ -132,9 +147,12 @@ impl Simulate {
         let setup = match (&self.environments.template, &self.environments.environments) {
             (Some(template), _) => self.setup_of_template(template)?,
             (None, Some(file)) => Setup::parse(&name(file), &read(file)?)?,
-            (None, None) => bail!("name a --template or --environments"),
+            (None, None) => server::ask(past_jobs::setup(&self.server))?,
         };
-        let workload = Workload::parse(&name(&self.jobs), &read(&self.jobs)?, &setup)?;
+        let workload = match &self.jobs.jobs {
+            Some(file) => Workload::parse(&name(file), &read(file)?, &setup)?,
+            None => self.past_jobs(&setup)?,
+        };
         let kinds: Vec<EnvironmentKind> =
             if self.alone { Vec::new() } else { self.compare.iter().map(|kind| kind.0).collect() };
         let progress = Progress::default();
@@ -143,6 +161,13 @@ impl Simulate {
         progress.finish();
         self.show(&report?)?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// The server's jobs; what is to be known of them is said beside the report.
+    fn past_jobs(&self, setup: &Setup) -> anyhow::Result<Workload> {
+        let (workload, notes) = server::ask(past_jobs::workload(&self.server, setup))?;
+        eprint!("{notes}");
+        Ok(workload)
     }
 
     fn assumptions(&self) -> Assumptions {
