@@ -120,7 +120,9 @@ impl CredentialIssuer for IamService {
         let name = profile.rsplit('/').next().unwrap_or(profile).to_owned();
         let cx = self.ambient.context(scope.clone(), "ec2.amazonaws.com");
         self.read(&cx, move |account: &Account<'_>| {
-            let Some(role) = account.find::<ProfileRecord>(&name)?.and_then(|profile| profile.role) else { return Ok(None) };
+            let Some(role) = account.find::<ProfileRecord>(&name)?.and_then(|profile| profile.role) else {
+                return Ok(None);
+            };
             let role = account.find::<RoleRecord>(&role)?;
             role.map(|role| role.arn(account).parse().map_err(AwsError::internal)).transpose()
         })

@@ -16,7 +16,7 @@ pub mod dependencies;
 mod event;
 pub mod fleet;
 mod front;
-mod hold;
+pub mod hold;
 mod ids;
 mod indexes;
 mod job;

@@ -219,10 +219,13 @@ impl<'a> History<'a> {
 
     /// Keeps the attempts of the job, or of each of an array's children.
     fn measure(&mut self, definition: u32, job: &PastJob) -> u32 {
+        // Of a job that waits to be tried again, the attempt that is to come.
+        let goes_on = job.stopped_at.is_none() && job.array.is_none();
+        let tells = |run: &PastRun| if goes_on { run.ending == Ending::Exited(0) } else { is_whole(run) };
         let mut unmeasured = 0;
         let mut add = |runs: &[PastRun]| {
             self.means.take(definition, runs);
-            unmeasured += u64::from(!runs.iter().any(is_whole));
+            unmeasured += u64::from(!runs.iter().any(tells));
             self.workload.measured.add(runs)
         };
         let first = match job.array {
@@ -253,10 +256,14 @@ impl<'a> History<'a> {
         if workload.rows.is_empty() {
             return Err(Problem::of(source, "there are no jobs in its history"));
         }
-        let typical = means.typical(&known);
-        let typical = typical.ok_or_else(|| {
-            Problem::of(source, "no attempt of its jobs has ended yet: nothing tells how long they run")
-        })?;
+        let typical = match means.typical(&known) {
+            Some(typical) => typical,
+            None if notes.unmeasured == 0 => HashMap::new(),
+            None => {
+                let message = "no attempt of its jobs has ended yet: nothing tells how long they run";
+                return Err(Problem::of(source, message));
+            }
+        };
         for (row, definition) in workload.rows.iter_mut().zip(definitions) {
             let seconds = typical.get(&definition).copied().unwrap_or_default();
             row.lasts = Distribution::Constant(seconds);

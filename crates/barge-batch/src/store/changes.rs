@@ -100,15 +100,12 @@ fn write_share(
     ledger: Option<&Ledger>,
 ) -> Result<(), AwsError> {
     let (queue, share) = (queue.as_str(), share.as_str());
-    match ledger {
-        Some(ledger) => {
-            let query = "INSERT OR REPLACE INTO batch_shares (queue, share, ledger) VALUES (?1, ?2, ?3)";
-            sql(sql(tx.prepare_cached(query))?.execute([queue, share, &text(ledger)?]))?;
-        }
-        None => {
-            let query = "DELETE FROM batch_shares WHERE queue = ?1 AND share = ?2";
-            sql(sql(tx.prepare_cached(query))?.execute([queue, share]))?;
-        }
+    if let Some(ledger) = ledger {
+        let query = "INSERT OR REPLACE INTO batch_shares (queue, share, ledger) VALUES (?1, ?2, ?3)";
+        sql(sql(tx.prepare_cached(query))?.execute([queue, share, &text(ledger)?]))?;
+    } else {
+        let query = "DELETE FROM batch_shares WHERE queue = ?1 AND share = ?2";
+        sql(sql(tx.prepare_cached(query))?.execute([queue, share]))?;
     }
     Ok(())
 }

@@ -28,8 +28,12 @@ fn launchpad() -> Launchpad {
 }
 
 fn terms(kind: Kind, tasks: &[(u32, u32)]) -> Terms {
+    terms_on(Platform::Ec2, kind, tasks)
+}
+
+fn terms_on(platform: Platform, kind: Kind, tasks: &[(u32, u32)]) -> Terms {
     let tasks = tasks.iter().map(|(vcpu_milli, memory_mib)| Needs { vcpu_milli: *vcpu_milli, memory_mib: *memory_mib });
-    let shape = Shape { platform: Platform::Ec2, tasks: tasks.collect(), consumables: Vec::new() };
+    let shape = Shape { platform, tasks: tasks.collect(), consumables: Vec::new() };
     Terms { kind, shape: Arc::new(shape), ..Terms::default() }
 }
 
@@ -79,10 +83,14 @@ fn the_environment_tells_where_and_who() {
 }
 
 #[test]
-fn a_job_without_a_role_has_no_credentials() {
+fn a_job_without_a_role_has_its_instances_where_it_has_an_instance() {
     let mut detail = detail();
     detail.container.as_mut().unwrap().job_role_arn = None;
-    assert!(!single(&detail).env.iter().any(|(name, _)| name.starts_with("AWS_CONTAINER_")));
+    for (platform, asks) in [(Platform::Fargate, false), (Platform::Ec2, true)] {
+        let spec = launch(&detail, &terms_on(platform, Kind::Single, &[(250, 512)]), attempt().task(0)).unwrap();
+        let told = spec.containers[0].env.iter().any(|(name, _)| name == "AWS_CONTAINER_CREDENTIALS_FULL_URI");
+        assert_eq!(told, asks, "{platform:?}");
+    }
     assert_eq!(task_role(&detail, attempt().task(0)), None);
 }
 
