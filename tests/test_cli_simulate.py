@@ -5,7 +5,7 @@ import subprocess
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from conftest import BARGE, EXAMPLE
+from conftest import BARGE, EXAMPLE, BatchBench, push
 
 PLAN = {
     "environments": [{"name": "ce", "type": "FARGATE", "maxvCpus": 4}],
@@ -139,3 +139,56 @@ def test_wrong_templates_and_arguments_are_refused(simulate, tmp_path):
         assert simulate(*wrong, check=False).returncode == 2, wrong
     missing = subprocess.run([BARGE, "simulate", "--jobs", "x"], capture_output=True, text=True)
     assert missing.returncode == 2 and "--template" in missing.stderr
+
+
+class TestHistory:
+    """The workload is what the running Barge has had."""
+
+    @pytest.fixture
+    def bench(self, own_server, busybox_layout, name):
+        return BatchBench(own_server, push(own_server, busybox_layout, name), name, vcpus=1)
+
+    def test_what_has_run_is_planned_as_it_went(self, bench, tmp_path):
+        server = bench.server
+        empty = server.barge("simulate", "--history", check=False)
+        assert (empty.returncode, empty.stderr) == (1, "barge: the server: there are no jobs in its history\n")
+
+        sleeps = bench.define(["sh", "-c", "sleep 0.5"])
+        odd = bench.define(
+            ["sh", "-c", "exit $((AWS_BATCH_JOB_ARRAY_INDEX % 2))"], retryStrategy={"attempts": 2}
+        )
+        jobs = [bench.submit(sleeps, jobName=f"sleep-{n}") for n in range(2)]
+        array = bench.submit(odd, arrayProperties={"size": 4})
+        after = bench.submit(sleeps, dependsOn=[{"jobId": jobs[0]}])
+        failed = bench.submit(sleeps, dependsOn=[{"jobId": array}])
+        for job in (*jobs, array, after, failed):
+            bench.ended(job)
+        done = server.barge("simulate", "--history", "--json", "--alone", *IDEAL)
+        (found,) = json.loads(done.stdout)["outcomes"]
+        assert found["title"] == "FARGATE, as given"
+        # Three sleepers and the even children; the odd ones twice, and the job that waited for the array in vain.
+        assert (found["succeeded"], found["failed"], found["attempts"]) == (5, 3, 9)
+        assert found["waits"][0]["queue"] == bench.queue
+        assert found["vcpus"]["most"] == 1
+        assert 0.5 <= found["makespanSeconds"] < 60
+        assert done.stderr == "not measured: 1 jobs, taken to run as long as others\n"
+
+        # The same jobs elsewhere: four vCPUs, and a queue of that name.
+        plan = {
+            "environments": [{"name": "ce", "type": "EC2", "maxvCpus": 8}],
+            "queues": [{"name": bench.queue, "environments": ["ce"]}],
+        }
+        (tmp_path / "plan.json").write_text(json.dumps(plan))
+        table = server.barge("simulate", "--history", "--environments", tmp_path / "plan.json", "--compare", "FARGATE").stdout
+        assert "EC2, as given" in table.splitlines()[0]
+        assert "8 jobs, seed 1." in table
+        other = {**plan, "queues": [{"name": "other", "environments": ["ce"]}]}
+        (tmp_path / "plan.json").write_text(json.dumps(other))
+        foreign = server.barge("simulate", "--history", "--environments", tmp_path / "plan.json", check=False)
+        assert foreign.returncode == 1
+        assert "there are no jobs in its history" in foreign.stderr
+
+    def test_jobs_come_from_one_place(self):
+        for wrong in (["--history", "--jobs", "x"], ["--template", "t"]):
+            finished = subprocess.run([BARGE, "simulate", *wrong], capture_output=True, text=True)
+            assert finished.returncode == 2, finished.stderr

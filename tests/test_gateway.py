@@ -136,7 +136,7 @@ def test_an_unknown_service_is_not_implemented_by_name(server):
         ("batch", "/v1/makecoffee", {}, b"{}", 404, b"UnknownOperationException"),
         ("iam", "/", FORM, b"Action=MakeCoffee&Version=2010-05-08", 400, b"InvalidAction"),
         ("logs", "/", target("Logs_20140328.StartQuery"), b"{}", 501, b"StartQuery"),
-        ("batch", "/v1/createserviceenvironment", {}, b"{}", 501, b"CreateServiceEnvironment"),
+        ("lambda", "/2020-04-22/code-signing-configs", {}, b"{}", 501, b"CreateCodeSigningConfig"),
         ("iam", "/", FORM, b"Action=CreateLoginProfile&UserName=u&Version=2010-05-08", 501, b"CreateLoginProfile"),
         ("ec2", "/", FORM, b"Action=RunInstances&Version=2016-11-15", 501, b"RunInstances"),
     ],

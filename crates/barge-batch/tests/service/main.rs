@@ -4,6 +4,7 @@ mod arrays;
 mod consumables;
 mod definitions;
 mod fixture;
+mod history;
 mod jobs;
 mod nodes;
 mod queues;
