@@ -64,6 +64,7 @@ test-slow: build $(venv)/installed ## Other people's templates, fetched with pip
 
 .PHONY: bench
 bench: release example $(venv)/installed ## Measure what we say of speed; prints tables
+	$(venv)/bin/pip install --quiet --disable-pip-version-check -r benches/requirements.txt
 	benches/all.sh $(abspath $(python))
 
 .PHONY: docs
