@@ -70,7 +70,10 @@ impl<'a> Step<'a> {
                 effects.push(Effect::SaveFleet(id, environment.fleet.clone()));
             }
         }
-        effects.extend(self.shares.into_iter().map(|((queue, share), ledger)| Effect::SaveShare(queue, share, ledger)));
+        // What shares of a queue that has gone had used goes with it: a queue of the same name would inherit it.
+        let queues = &self.state.queues;
+        let shares = self.shares.into_iter().filter(|((queue, _), _)| queues.contains_key(queue));
+        effects.extend(shares.map(|((queue, share), ledger)| Effect::SaveShare(queue, share, ledger)));
         effects.append(&mut self.effects);
         let deadline = self.state.next_deadline();
         if deadline != self.deadline_before {

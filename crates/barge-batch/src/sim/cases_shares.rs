@@ -113,3 +113,16 @@ fn arrays_share_too() {
     sim.pass(10);
     assert_eq!((sim.status(array), sim.status(other)), (Status::Pending, Status::Running));
 }
+
+#[test]
+fn a_queue_that_goes_leaves_nothing_of_its_shares() {
+    let spec = FairShare { decay: Duration::from_secs(1600), ..policy(&[]) };
+    let mut sim = fair(1, spec);
+    sim.submit("q", of("a"));
+    sim.pass(5);
+    sim.disable("q");
+    sim.delete_queue("q").unwrap();
+    sim.settle();
+    assert!(sim.state().queue(&"q".into()).is_none());
+    assert_eq!(sim.shares_saved(), 0);
+}

@@ -157,6 +157,21 @@ impl Simulation {
         self.event(event).expect("resources are never refused");
     }
 
+    /// Disables a queue.
+    ///
+    /// # Panics
+    /// Where it was not made.
+    pub fn disable(&mut self, queue: &str) {
+        let mut spec = self.rows.queues[&QueueId::new(queue)].clone();
+        spec.switch = Switch::Disabled;
+        self.put_spec(spec);
+    }
+
+    /// How many shares' usage is kept.
+    pub fn shares_saved(&self) -> usize {
+        self.rows.saved().shares.len()
+    }
+
     /// Deletes a queue.
     pub fn delete_queue(&mut self, name: &str) -> Result<(), Refusal> {
         let id = QueueId::new(name);
@@ -343,8 +358,11 @@ impl Simulation {
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
+        // As the store does: what goes, goes before the rest is written.
+        let (gone, rest): (Vec<&Effect>, Vec<&Effect>) =
+            effects.iter().partition(|effect| matches!(effect, Effect::QueueGone(_)));
+        gone.into_iter().chain(rest).for_each(|effect| self.rows.keep(effect));
         for effect in effects {
-            self.rows.keep(&effect);
             match effect {
                 Effect::Emit(job) => self.told.push((job.id, job.status)),
                 Effect::QueueBlocked(job) => {
