@@ -32,6 +32,8 @@ pub enum UpdateBehavior {
     InPlace,
     /// A new resource replaces the old one.
     Replacement,
+    /// One or the other, by the values: [`ResourceProvider::replaces`] says which.
+    Conditional,
 }
 
 /// One property of a resource type.
@@ -63,6 +65,12 @@ impl Property {
     #[must_use]
     pub const fn replaces(self) -> Self {
         Self { update: UpdateBehavior::Replacement, ..self }
+    }
+
+    /// This property, whose change may replace the resource.
+    #[must_use]
+    pub const fn may_replace(self) -> Self {
+        Self { update: UpdateBehavior::Conditional, ..self }
     }
 }
 
@@ -139,6 +147,11 @@ pub trait ResourceProvider: Send + Sync {
         old: &Properties,
         new: &Creation,
     ) -> Result<Resource, AwsError>;
+
+    /// Whether changing properties of [`UpdateBehavior::Conditional`] from `old` to `new` replaces the resource. Pure.
+    fn replaces(&self, _old: &Properties, _new: &Properties) -> bool {
+        false
+    }
 
     /// Removes the resource; `properties` are those it was made with.
     async fn delete(&self, cx: &Context, physical_id: &str, properties: &Properties) -> Result<(), AwsError>;

@@ -5,10 +5,10 @@ use super::changes::{self, Values};
 use super::proposal::{self, Proposal, Wanted};
 use super::request::{self, refuse, some, watches};
 use super::stacks::{self, Settings, capability_list, tag_list};
-use super::{CloudFormation, invalid, lacking, pages, roles};
+use super::{CloudFormation, deployment, invalid, lacking, pages, roles};
 use crate::engine::{
     self, Action, ChangeSetKind, ChangeSetRecord, OnFailure, Phase, PlannedResource, ResourceDifference, StackRecord,
-    UpdateOrder, updatable, update_choice,
+    UpdateOrder, updatable,
 };
 use barge_core::{AwsError, Context};
 use barge_wire::cloudformation::{
@@ -63,11 +63,11 @@ pub(super) async fn create(
             ("ResourcesToImport", some(input.resources_to_import.as_ref())),
             ("ImportExistingResources", input.import_existing_resources == Some(true)),
             ("DeploymentMode", input.deployment_mode.is_some()),
-            ("DeploymentConfig", input.deployment_config.is_some()),
             ("DisableValidation", input.disable_validation == Some(true)),
         ],
     )?;
     let choice = input.on_stack_failure.map(on_failure);
+    let deployment = deployment::read(input.deployment_config, None)?;
     if kind == ChangeSetKind::Update && choice == Some(OnFailure::Delete) {
         return Err(invalid("OnStackFailure cannot be set to DELETE for a change set of type UPDATE"));
     }
@@ -116,6 +116,7 @@ pub(super) async fn create(
         capabilities: proposal.capabilities,
         tags: proposal.tags,
         on_failure: choice,
+        deployment,
         token: input.client_token,
         created: ambient.clock.now(),
         executed: false,
@@ -302,6 +303,7 @@ pub(super) async fn describe(
         changes: Some(changes),
         next_token,
         include_nested_stacks: Some(false),
+        deployment_config: deployment::shown(set.deployment),
         on_stack_failure: set.on_failure.map(|choice| match choice {
             OnFailure::DoNothing => OnStackFailure::DoNothing,
             OnFailure::Rollback => OnStackFailure::Rollback,
@@ -316,7 +318,7 @@ pub(super) async fn execute(
     cx: &Context,
     input: ExecuteChangeSetInput,
 ) -> Result<ExecuteChangeSetOutput, AwsError> {
-    let set = find(service, cx, &input.change_set_name, input.stack_name.as_deref()).await?;
+    let mut set = find(service, cx, &input.change_set_name, input.stack_name.as_deref()).await?;
     let stack = service.existing(&cx.scope, &set.stack_id).await?;
     if set.executed && input.client_request_token.is_some() && stack.token == input.client_request_token {
         return Ok(ExecuteChangeSetOutput {});
@@ -328,12 +330,13 @@ pub(super) async fn execute(
             set.id
         )));
     }
+    set.deployment.rollback_disabled = input.disable_rollback.or(set.deployment.rollback_disabled);
     let choice = match (set.on_failure, input.disable_rollback) {
         (Some(_), Some(true)) => {
             return Err(invalid("You can specify either DisableRollback or OnStackFailure, but not both"));
         }
         (Some(choice), _) => choice,
-        (None, disabled) => update_choice(disabled),
+        (None, _) => set.deployment.on_failure(),
     };
     match set.kind {
         ChangeSetKind::Create => make(service, cx, input, stack, set, choice).await?,
@@ -351,7 +354,7 @@ async fn make(
     mut set: ChangeSetRecord,
     choice: OnFailure,
 ) -> Result<(), AwsError> {
-    stack.on_failure = choice;
+    (stack.on_failure, stack.deployment) = (choice, set.deployment);
     stack.retain_except_on_create = input.retain_except_on_create == Some(true);
     (stack.principal, stack.role_arn) = roles::acting(service, cx, set.role_arn.clone()).await?;
     stack.token = input.client_request_token;
@@ -385,6 +388,7 @@ async fn change(
         tags: set.tags.clone(),
         capabilities: set.capabilities.clone(),
         on_failure: choice,
+        deployment: set.deployment,
         retain_except_on_create: input.retain_except_on_create == Some(true),
         token: input.client_request_token,
         principal,

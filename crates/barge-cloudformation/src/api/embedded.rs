@@ -86,6 +86,7 @@ pub(crate) async fn update(
         tags: proposal.tags,
         capabilities: proposal.capabilities,
         on_failure: OnFailure::Rollback,
+        deployment: parent.deployment,
         retain_except_on_create: false,
         token: Some(cx.request_id.clone()),
         principal: cx.principal.clone(),

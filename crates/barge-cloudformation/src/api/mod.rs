@@ -4,6 +4,7 @@
 mod capabilities;
 mod change_sets;
 mod changes;
+mod deployment;
 mod drift;
 pub(crate) mod embedded;
 mod events;

@@ -312,6 +312,12 @@ impl Comparison<'_> {
         let written = self.template.resources.get(&record.logical_id);
         let old_names = old.as_map().into_iter().flat_map(indexmap::IndexMap::keys);
         let names: BTreeSet<&String> = declared.properties.keys().chain(old_names).collect();
+        let whole = environment.map(&declared.properties).ok();
+        let replaces = |name: &str| match behavior(schema, name) {
+            UpdateBehavior::InPlace => Some(false),
+            UpdateBehavior::Replacement => Some(true),
+            UpdateBehavior::Conditional => whole.as_ref().map(|new| self.schemas.replaces(&record.type_name, old, new)),
+        };
         let mut details = Vec::new();
         for name in names {
             let expression = declared.properties.get(name);
@@ -334,12 +340,13 @@ impl Comparison<'_> {
             let hidden = [expression, before_expression].into_iter().flatten().any(|e| self.hides(e));
             let text = |value: &Document| value.scalar_text().unwrap_or_else(|| value.to_json());
             let shown = |value: Option<&Document>| value.filter(|_| !hidden).map(text);
+            let known = known && replaces(name).is_some();
             for source in self.sources(expression, before_expression, found) {
                 details.push(Detail {
                     target: Target::Property(name.clone()),
                     source,
                     known,
-                    replaces: behavior(schema, name) == UpdateBehavior::Replacement,
+                    replaces: replaces(name).unwrap_or(true),
                     before: shown(old.get(name)),
                     after: shown(new.as_ref()),
                 });

@@ -28,9 +28,10 @@ pub(crate) use machine::OnFailure;
 pub(crate) use machine::Phase;
 pub(crate) use policy::StackPolicy;
 pub(crate) use record::{
-    ChangeSetKind, ChangeSetRecord, EventRecord, HIDDEN, NO_ECHO, ParameterRecord, Parent, ResourceRecord, StackRecord,
+    ChangeSetKind, ChangeSetRecord, Deployment, DeploymentMode, EventRecord, HIDDEN, NO_ECHO, ParameterRecord, Parent,
+    ResourceRecord, StackRecord,
 };
-pub(crate) use runner::{Setting, UpdateOrder, stack_event, updatable, update_choice};
+pub(crate) use runner::{Setting, UpdateOrder, stack_event, updatable};
 pub(crate) use tables::{
     add_event, change_set, change_sets, events, processed_template, remove_change_set, resources, save_change_set,
     save_stack, stack_by_id, stack_by_name, stack_of, stack_with_id, stacks, template,

@@ -31,7 +31,7 @@ pub use sub::Part;
 pub use transform::{Inputs, Processed};
 
 use barge_core::Document;
-use barge_core::resource::ResourceSchema;
+use barge_core::resource::{Properties, ResourceSchema};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -122,6 +122,11 @@ pub struct Output {
 pub trait Schemas {
     /// What a template may say about the type; `None` where there is no such type.
     fn schema(&self, type_name: &str) -> Option<&ResourceSchema>;
+
+    /// Whether a resource of the type is replaced where properties that may replace it change from `old` to `new`.
+    fn replaces(&self, _type_name: &str, _old: &Properties, _new: &Properties) -> bool {
+        false
+    }
 }
 
 impl Template {

@@ -15,7 +15,7 @@ pub(crate) use record::stack_event;
 pub(crate) use refusal::updatable;
 pub(crate) use update::UpdateOrder;
 
-use super::machine::{Effect, Failed, Identity, Input, Ledger, Machine, Node, OnFailure, Part, Remains, State};
+use super::machine::{Effect, Failed, Identity, Input, Ledger, Machine, Node, Part, Remains, State};
 use super::plan::{Plan, PlannedResource};
 use super::policy::Wish;
 use super::record::{Aim, HIDDEN, OutputRecord, ParameterRecord, ResourceRecord, StackRecord, Standing};
@@ -352,14 +352,6 @@ fn blank(planned: PlannedResource, aim: Aim, now: Timestamp) -> ResourceRecord {
 fn made(record: &ResourceRecord) -> Option<Resource> {
     let physical_id = record.physical_id.clone()?;
     Some(Resource { physical_id, attributes: record.attributes.clone() })
-}
-
-/// What a failed update leads to.
-pub(crate) const fn update_choice(disable_rollback: Option<bool>) -> OnFailure {
-    match disable_rollback {
-        Some(true) => OnFailure::DoNothing,
-        _ => OnFailure::Rollback,
-    }
 }
 
 #[cfg(test)]

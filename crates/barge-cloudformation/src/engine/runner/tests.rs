@@ -2,6 +2,8 @@
 //! crashes anywhere. What exists in the end is what the stack says, and a rollback leads back to what was.
 
 use super::*;
+use crate::engine::machine::OnFailure;
+use crate::engine::record::Deployment;
 use crate::fake::providers;
 use crate::template::{Inputs, Pseudo};
 use barge_core::ids::SeededIds;
@@ -269,6 +271,7 @@ impl Life {
             tags: BTreeMap::new(),
             capabilities: Vec::new(),
             on_failure,
+            deployment: Deployment::default(),
             retain_except_on_create: false,
             token: None,
             principal: self.runner.stack.principal.clone(),
