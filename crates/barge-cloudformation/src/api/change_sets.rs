@@ -5,7 +5,7 @@ use super::changes::{self, Values};
 use super::proposal::{self, Proposal, Wanted};
 use super::request::{self, refuse, some, watches};
 use super::stacks::{self, Settings, capability_list, tag_list};
-use super::{CloudFormation, deployment, invalid, lacking, pages, roles};
+use super::{CloudFormation, deployment, imports, invalid, lacking, pages, roles};
 use crate::engine::{
     self, Action, ChangeSetKind, ChangeSetRecord, OnFailure, Phase, PlannedResource, ResourceDifference, StackRecord,
     UpdateOrder, updatable,
@@ -61,7 +61,6 @@ pub(super) async fn create(
             ("RollbackConfiguration", watches(input.rollback_configuration.as_ref())),
             ("NotificationARNs", some(input.notification_ar_ns.as_ref())),
             ("ResourcesToImport", some(input.resources_to_import.as_ref())),
-            ("ImportExistingResources", input.import_existing_resources == Some(true)),
             ("DeploymentMode", input.deployment_mode.is_some()),
             ("DisableValidation", input.disable_validation == Some(true)),
         ],
@@ -102,6 +101,11 @@ pub(super) async fn create(
             if changed.nothing { None } else { Some(changed.resources) }
         }
     };
+    let mut failure = changes.is_none().then(|| NO_CHANGES.to_owned());
+    let mut changes = changes.unwrap_or_default();
+    if input.import_existing_resources == Some(true) {
+        failure = imports::find(service, cx, &proposal.plan, &mut changes).await?.err().or(failure);
+    }
     let ambient = service.engine.ambient();
     let name = input.change_set_name;
     let set = ChangeSetRecord {
@@ -121,8 +125,9 @@ pub(super) async fn create(
         created: ambient.clock.now(),
         executed: false,
         adds: Vec::new(),
-        failure: changes.is_none().then(|| NO_CHANGES.to_owned()),
-        changes: changes.unwrap_or_default(),
+        import_existing: input.import_existing_resources == Some(true),
+        failure,
+        changes,
         kind,
         base: stack.operation,
         role_arn,
@@ -303,6 +308,7 @@ pub(super) async fn describe(
         changes: Some(changes),
         next_token,
         include_nested_stacks: Some(false),
+        import_existing_resources: set.import_existing.then_some(true),
         deployment_config: deployment::shown(set.deployment),
         on_stack_failure: set.on_failure.map(|choice| match choice {
             OnFailure::DoNothing => OnStackFailure::DoNothing,
@@ -363,7 +369,8 @@ async fn make(
     stack.change_set = Some(set.id.clone());
     stack.started = service.engine.ambient().clock.now();
     stack.phase = Phase::Creating;
-    let plan = proposal::plan(service, &stack, &set.template, set.parameters.clone()).await?;
+    let mut plan = proposal::plan(service, &stack, &set.template, set.parameters.clone()).await?;
+    plan.existing = imports::of(&set.changes);
     stack.description.clone_from(&plan.template.description);
     set.executed = true;
     let body = set.template.clone();
@@ -379,7 +386,8 @@ async fn change(
     mut set: ChangeSetRecord,
     choice: OnFailure,
 ) -> Result<(), AwsError> {
-    let plan = proposal::plan(service, stack, &set.template, set.parameters.clone()).await?;
+    let mut plan = proposal::plan(service, stack, &set.template, set.parameters.clone()).await?;
+    plan.existing = imports::of(&set.changes);
     set.executed = true;
     let (principal, role_arn) = roles::acting(service, cx, set.role_arn.clone()).await?;
     let order = UpdateOrder {
@@ -444,6 +452,7 @@ pub(super) async fn list(
             creation_time: Some(set.created),
             description: set.description,
             include_nested_stacks: Some(false),
+            import_existing_resources: set.import_existing.then_some(true),
             ..ChangeSetSummary::default()
         })
         .collect();

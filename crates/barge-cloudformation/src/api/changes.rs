@@ -31,6 +31,7 @@ pub(super) fn change(difference: ResourceDifference, values: Values) -> Change {
             }),
             action: Some(match action {
                 Action::Add => ChangeAction::Add,
+                Action::Import => ChangeAction::Import,
                 Action::Modify => ChangeAction::Modify,
                 Action::Remove => ChangeAction::Remove,
             }),

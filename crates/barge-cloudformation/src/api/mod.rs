@@ -9,6 +9,7 @@ mod drift;
 pub(crate) mod embedded;
 mod events;
 mod exports;
+mod imports;
 mod pages;
 mod policies;
 mod proposal;

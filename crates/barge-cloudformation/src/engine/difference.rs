@@ -16,6 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Action {
     Add,
+    /// It exists and is taken into the stack.
+    Import,
     Modify,
     Remove,
 }

@@ -245,6 +245,9 @@ pub(crate) struct ResourceRecord {
     /// What it was in the stack's last stable state, where the update changes it.
     #[serde(default)]
     pub(crate) before: Option<Evaluated>,
+    /// The physical id of what existed before the stack and was taken into it, where it was not made.
+    #[serde(default)]
+    pub(crate) existing: Option<String>,
     /// What the new template says of it beside properties; counts once the update has succeeded.
     #[serde(default)]
     pub(crate) aim: Option<Aim>,
@@ -336,6 +339,9 @@ pub(crate) struct ChangeSetRecord {
     /// ARN of the role that carries it out.
     #[serde(default)]
     pub(crate) role_arn: Option<String>,
+    /// Whether resources that exist are taken in.
+    #[serde(default)]
+    pub(crate) import_existing: bool,
     /// Why it can't be executed.
     #[serde(default)]
     pub(crate) failure: Option<String>,

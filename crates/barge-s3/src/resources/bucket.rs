@@ -20,7 +20,7 @@ const SCHEMA: ResourceSchema = ResourceSchema {
     properties: &[
         property("AccessControl", PropertyType::String),
         property("BucketEncryption", PropertyType::Map),
-        property("BucketName", PropertyType::String).replaces(),
+        property("BucketName", PropertyType::String).identifies(),
         property("NotificationConfiguration", PropertyType::Map),
         property("OwnershipControls", PropertyType::Map),
         property("PublicAccessBlockConfiguration", PropertyType::Map),

@@ -199,6 +199,7 @@ impl Life {
                 }
                 Happening::Created(*index, resource(&id, &creation.properties))
             }
+            Call::Import { .. } => unreachable!("no change set is executed"),
             Call::Update { index, .. } if !well => Happening::UpdateFailed(*index, "no".into()),
             Call::Update { index, physical_id, creation, .. } => {
                 let (token, properties) = self.exists.get_mut(physical_id).expect("what is changed exists");

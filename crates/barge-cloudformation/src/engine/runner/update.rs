@@ -108,7 +108,8 @@ impl Runner {
         for (position, resource) in order.plan.resources.iter().enumerate() {
             let aim = aim(&order.plan.template, resource, order.retain_except_on_create);
             let Some(record) = by_position.get(&position) else {
-                let mut record = blank(resource.clone(), aim, now);
+                let existing = order.plan.existing.get(&resource.logical_id).cloned();
+                let mut record = blank(resource.clone(), aim, existing, now);
                 record.generation = self.stack.operation + 1;
                 record.standing = Standing {
                     part: Part::Added,
