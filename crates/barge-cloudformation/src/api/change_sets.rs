@@ -94,12 +94,11 @@ pub(super) async fn create(
     let nested = input.include_nested_stacks == Some(true) && proposal.plan.resources.iter().any(nested);
     refuse("CreateChangeSet", &[("IncludeNestedStacks", nested)])?;
     let (_, role_arn) = roles::acting(service, cx, roles::of(input.role_arn, &stack)).await?;
+    let changed = proposal::compare(service, &stack, &proposal).await?;
     let changes = match kind {
-        ChangeSetKind::Create => Some(additions(&proposal)),
-        ChangeSetKind::Update => {
-            let changed = proposal::compare(service, &stack, &proposal).await?;
-            if changed.nothing { None } else { Some(changed.resources) }
-        }
+        // A template has a resource at least.
+        ChangeSetKind::Create => Some(changed.resources),
+        ChangeSetKind::Update => (!changed.nothing).then_some(changed.resources),
     };
     let mut failure = changes.is_none().then(|| NO_CHANGES.to_owned());
     let mut changes = changes.unwrap_or_default();
@@ -141,12 +140,6 @@ fn hidden(proposal: &Proposal) -> Vec<String> {
     declared.filter(|(_, parameter)| parameter.no_echo).map(|(name, _)| name.clone()).collect()
 }
 
-/// What making a stack adds.
-fn additions(proposal: &Proposal) -> Vec<ResourceDifference> {
-    let planned = proposal.plan.resources.iter();
-    planned.map(|planned| addition(planned.logical_id.clone(), planned.type_name.clone())).collect()
-}
-
 fn addition(logical_id: String, type_name: String) -> ResourceDifference {
     ResourceDifference {
         logical_id,
@@ -156,6 +149,8 @@ fn addition(logical_id: String, type_name: String) -> ResourceDifference {
         replacement: None,
         policy: None,
         details: Vec::new(),
+        before: None,
+        after: None,
     }
 }
 

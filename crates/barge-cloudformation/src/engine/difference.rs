@@ -1,8 +1,9 @@
 //! What a new plan would change in a stack, as far as it can be told before anything is done: what a change set shows,
 //! and whether there is anything to do at all. Pure.
 
+use super::context;
 use super::plan::Plan;
-use super::record::{OutputRecord, ParameterRecord, ResourceRecord, StackRecord};
+use super::record::{HIDDEN, OutputRecord, ParameterRecord, ResourceRecord, StackRecord};
 use crate::template::{
     Branches, Budget, Environment, EvalError, Expression, Pseudo, RemovalPolicy, ResourceDeclaration, Schemas,
     Template, attributes, references,
@@ -80,6 +81,11 @@ pub(crate) struct ResourceDifference {
     /// What becomes of the resource that goes.
     pub(crate) policy: Option<RemovalPolicy>,
     pub(crate) details: Vec<Detail>,
+    /// The resource whole before and after the change, as JSON, where there is one.
+    #[serde(default)]
+    pub(crate) before: Option<String>,
+    #[serde(default)]
+    pub(crate) after: Option<String>,
 }
 
 /// A stack and what it is to become.
@@ -154,6 +160,7 @@ impl Comparison<'_> {
     pub(crate) fn differences(&self) -> Differences {
         let parameters: BTreeMap<String, Document> =
             self.plan.parameters.iter().map(|(name, bound)| (name.clone(), bound.value.clone())).collect();
+        let shown = self.shown(&parameters);
         let current: BTreeMap<&str, &ResourceRecord> = self
             .resources
             .iter()
@@ -178,6 +185,13 @@ impl Comparison<'_> {
                 None => (Some(self.added(index)), None),
                 Some(record) => self.compared(record, &environment, &found),
             };
+            let declared = self.plan.template.resources.get(&planned.logical_id);
+            let difference = difference.map(|difference| ResourceDifference {
+                before: current.get(planned.logical_id.as_str()).map(|record| context::before(record)),
+                after: declared
+                    .map(|declared| context::after(declared, &Environment { parameters: &shown, ..environment })),
+                ..difference
+            });
             known.extend(resource.map(|resource| (planned.logical_id.clone(), resource)));
             found.extend(difference.map(|difference| (planned.logical_id.clone(), difference)));
         }
@@ -197,6 +211,15 @@ impl Comparison<'_> {
             self.plan.resources.iter().filter_map(|planned| found.remove(&planned.logical_id)).collect();
         resources.extend(self.removed());
         Differences { resources, beside: outputs_differ || *self.tags != self.stack.tags }
+    }
+
+    /// The parameters' values with those hidden that may not be shown.
+    fn shown(&self, parameters: &BTreeMap<String, Document>) -> BTreeMap<String, Document> {
+        let mut shown = parameters.clone();
+        for (name, _) in self.plan.template.parameters.iter().filter(|(_, parameter)| parameter.no_echo) {
+            shown.insert(name.clone(), HIDDEN.into());
+        }
+        shown
     }
 
     /// The plan's resources, each after what it needs.
@@ -233,6 +256,8 @@ impl Comparison<'_> {
             replacement: None,
             policy: None,
             details: Vec::new(),
+            before: None,
+            after: None,
         }
     }
 
@@ -250,6 +275,8 @@ impl Comparison<'_> {
             replacement: None,
             policy: Some(record.policy),
             details: Vec::new(),
+            before: Some(context::before(record)),
+            after: None,
         })
     }
 
@@ -297,6 +324,8 @@ impl Comparison<'_> {
             replacement,
             policy: (replacement == Some(Replacement::True)).then_some(declared.update_replace_policy),
             details,
+            before: None,
+            after: None,
         };
         (Some(difference), resource)
     }

@@ -5,6 +5,7 @@
 //! The operations' shapes and errors are the `api` module's.
 
 mod calls;
+mod context;
 mod difference;
 mod drift;
 mod exports;
