@@ -438,6 +438,24 @@ Outputs:
     }
 
     #[test]
+    fn properties_can_depend_on_a_condition_as_a_whole() {
+        const TEXT: &str = "
+Parameters: {Make: {Type: String}}
+Conditions: {Make: !Equals [!Ref Make, 'yes']}
+Resources:
+  A: {Type: 'X::Queue', Properties: !If [Make, {Name: a, Priority: 1}, {Name: b, Nope: 1}]}
+";
+        assert_eq!(problems(TEXT, &[("Make", "yes")]), "");
+        assert!(problems(TEXT, &[("Make", "no")]).contains("extraneous key [Nope]"));
+        assert!(
+            problems(&TEXT.replace("{Name: a, Priority: 1}", "!Ref AWS::NoValue"), &[("Make", "yes")])
+                .contains("[Name]")
+        );
+        let template = Template::parse(&TEXT.replace("{Name: a, Priority: 1}", "text"));
+        assert!(template.unwrap_err().to_string().contains("must be an object"));
+    }
+
+    #[test]
     fn a_type_that_is_not_there_matters_where_it_would_be_made() {
         const TEXT: &str = "
 Parameters: {Key: {Type: String, Default: ''}}
