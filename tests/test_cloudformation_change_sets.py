@@ -69,3 +69,42 @@ def test_what_exists_is_imported_by_name(stacks, name):
     stacks.removed(name)
     assert logs.describe_log_groups(logGroupNamePrefix=f"{name}-g")["logGroups"]
     logs.delete_log_group(logGroupName=f"{name}-g")
+
+
+def test_a_change_set_includes_the_nested_stacks(stacks, name):
+    s3 = stacks.server.client("s3")
+    s3.create_bucket(Bucket=name)
+
+    def outer(days):
+        inner = {"Parameters": {"Days": {"Type": "Number"}}, "Resources": {"Group": group(f"{name}-in", {"Ref": "Days"})}}
+        s3.put_object(Bucket=name, Key="inner.json", Body=json.dumps(inner))
+        nested = {"TemplateURL": f"{stacks.server.endpoint}/{name}/inner.json", "Parameters": {"Days": days}}
+        return json.dumps({"Resources": {"Nested": {"Type": "AWS::CloudFormation::Stack", "Properties": nested}}})
+
+    def proposed(kind, body, set_name):
+        made = stacks.client.create_change_set(
+            StackName=name, ChangeSetName=set_name, ChangeSetType=kind, TemplateBody=body, IncludeNestedStacks=True,
+        )
+        return stacks.client.describe_change_set(ChangeSetName=made["Id"], IncludePropertyValues=True)
+
+    root = proposed("CREATE", outer(7), "first")
+    below = root["Changes"][0]["ResourceChange"]["ChangeSetId"]
+    child = stacks.client.describe_change_set(ChangeSetName=below)
+    assert (child["ParentChangeSetId"], child["RootChangeSetId"]) == (root["ChangeSetId"], root["ChangeSetId"])
+    assert child["Changes"][0]["ResourceChange"]["ResourceType"] == "AWS::Logs::LogGroup"
+    stacks.client.execute_change_set(ChangeSetName=root["ChangeSetId"])
+    assert stacks.settled(name)["StackStatus"] == "CREATE_COMPLETE"
+    assert stacks.resources(name)["Nested"] == child["StackId"]
+
+    same = proposed("UPDATE", outer(7), "same")
+    assert (same["Status"], same["ExecutionStatus"]) == ("FAILED", "UNAVAILABLE")
+    other = proposed("UPDATE", outer(14), "other")
+    below = other["Changes"][0]["ResourceChange"]["ChangeSetId"]
+    listed = stacks.client.list_change_sets(StackName=child["StackId"])["Summaries"]
+    assert below in [s["ChangeSetId"] for s in listed if s["RootChangeSetId"] == other["ChangeSetId"]]
+    stacks.client.execute_change_set(ChangeSetName=other["ChangeSetId"])
+    assert stacks.settled(name)["StackStatus"] == "UPDATE_COMPLETE"
+    assert stacks.client.describe_change_set(ChangeSetName=below)["ExecutionStatus"] == "EXECUTE_COMPLETE"
+    stacks.removed(name)
+    s3.delete_object(Bucket=name, Key="inner.json")
+    s3.delete_bucket(Bucket=name)

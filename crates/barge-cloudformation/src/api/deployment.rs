@@ -24,7 +24,7 @@ pub(super) fn read(config: Option<DeploymentConfig>, disable_rollback: Option<bo
 
 /// As answers show it; nothing where nothing was said.
 pub(super) fn shown(deployment: Deployment) -> Option<DeploymentConfig> {
-    (deployment != Deployment::default()).then(|| DeploymentConfig {
+    (deployment != Deployment::default()).then_some(DeploymentConfig {
         mode: Some(match deployment.mode {
             DeploymentMode::Standard => DeploymentConfigMode::Standard,
             DeploymentMode::Express => DeploymentConfigMode::Express,

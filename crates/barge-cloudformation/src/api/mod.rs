@@ -10,6 +10,7 @@ pub(crate) mod embedded;
 mod events;
 mod exports;
 mod imports;
+mod nested_sets;
 mod pages;
 mod policies;
 mod proposal;

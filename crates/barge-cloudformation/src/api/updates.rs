@@ -64,7 +64,7 @@ pub(super) async fn update(
         transforms: Transforms::Unseen,
     };
     let proposal = proposal::read(service, cx, &stack, wanted).await?;
-    if proposal::compare(service, &stack, &proposal).await?.nothing && policy.is_none() {
+    if proposal::compare(service, &stack, &proposal).await?.none() && policy.is_none() {
         return Err(invalid("No updates are to be performed."));
     }
     let (principal, role_arn) = roles::acting(service, cx, roles::of(input.role_arn, &stack)).await?;

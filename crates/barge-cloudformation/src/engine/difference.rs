@@ -81,6 +81,9 @@ pub(crate) struct ResourceDifference {
     /// What becomes of the resource that goes.
     pub(crate) policy: Option<RemovalPolicy>,
     pub(crate) details: Vec<Detail>,
+    /// ARN of the change set of the nested stack that it is.
+    #[serde(default)]
+    pub(crate) change_set: Option<String>,
     /// The resource whole before and after the change, as JSON, where there is one.
     #[serde(default)]
     pub(crate) before: Option<String>,
@@ -98,6 +101,8 @@ pub(crate) struct Comparison<'a> {
     pub(crate) tags: &'a BTreeMap<String, String>,
     pub(crate) pseudo: &'a Pseudo,
     pub(crate) schemas: &'a dyn Schemas,
+    /// Nested stacks that are known to stay as they are, by logical id.
+    pub(crate) unchanged: &'a BTreeSet<String>,
 }
 
 /// What would change.
@@ -105,6 +110,8 @@ pub(crate) struct Differences {
     pub(crate) resources: Vec<ResourceDifference>,
     /// Whether anything else does: outputs, exports, the stack's tags.
     pub(crate) beside: bool,
+    /// Properties of the nested stacks that would be made or looked at, as far as they are known, by logical id.
+    pub(crate) nested: BTreeMap<String, Document>,
 }
 
 impl Differences {
@@ -167,8 +174,7 @@ impl Comparison<'_> {
             .filter(|record| record.listed() && record.physical_id.is_some())
             .map(|record| (record.logical_id.as_str(), record))
             .collect();
-        let mut known = BTreeMap::new();
-        let mut found = BTreeMap::new();
+        let (mut known, mut found, mut nested) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let budget = Budget::default();
         for index in self.order() {
             let planned = &self.plan.resources[index];
@@ -186,6 +192,9 @@ impl Comparison<'_> {
                 Some(record) => self.compared(record, &environment, &found),
             };
             let declared = self.plan.template.resources.get(&planned.logical_id);
+            if let Some(declared) = declared.filter(|_| always(&planned.type_name)) {
+                nested.insert(planned.logical_id.clone(), environment.preview(&declared.properties));
+            }
             let difference = difference.map(|difference| ResourceDifference {
                 before: current.get(planned.logical_id.as_str()).map(|record| context::before(record)),
                 after: declared
@@ -210,7 +219,7 @@ impl Comparison<'_> {
         let mut resources: Vec<ResourceDifference> =
             self.plan.resources.iter().filter_map(|planned| found.remove(&planned.logical_id)).collect();
         resources.extend(self.removed());
-        Differences { resources, beside: outputs_differ || *self.tags != self.stack.tags }
+        Differences { resources, beside: outputs_differ || *self.tags != self.stack.tags, nested }
     }
 
     /// The parameters' values with those hidden that may not be shown.
@@ -256,6 +265,7 @@ impl Comparison<'_> {
             replacement: None,
             policy: None,
             details: Vec::new(),
+            change_set: None,
             before: None,
             after: None,
         }
@@ -275,6 +285,7 @@ impl Comparison<'_> {
             replacement: None,
             policy: Some(record.policy),
             details: Vec::new(),
+            change_set: None,
             before: Some(context::before(record)),
             after: None,
         })
@@ -324,6 +335,7 @@ impl Comparison<'_> {
             replacement,
             policy: (replacement == Some(Replacement::True)).then_some(declared.update_replace_policy),
             details,
+            change_set: None,
             before: None,
             after: None,
         };
@@ -455,7 +467,7 @@ impl Comparison<'_> {
         if *self.tags != self.stack.tags && takes_tags(schema) {
             add(Target::Tags, Source::Direct, true, None, None);
         }
-        if always(&record.type_name) {
+        if always(&record.type_name) && !self.unchanged.contains(&record.logical_id) {
             add(Target::Property("TemplateURL".to_owned()), Source::Automatic, false, None, None);
         }
         details

@@ -97,10 +97,8 @@ pub(crate) enum DeploymentMode {
 impl Deployment {
     /// What a failure leads to.
     pub(crate) fn on_failure(self) -> OnFailure {
-        match self.rollback_disabled.unwrap_or(self.mode == DeploymentMode::Express) {
-            true => OnFailure::DoNothing,
-            false => OnFailure::Rollback,
-        }
+        let disabled = self.rollback_disabled.unwrap_or(self.mode == DeploymentMode::Express);
+        if disabled { OnFailure::DoNothing } else { OnFailure::Rollback }
     }
 }
 
@@ -339,6 +337,14 @@ pub(crate) struct ChangeSetRecord {
     /// ARN of the role that carries it out.
     #[serde(default)]
     pub(crate) role_arn: Option<String>,
+    /// Whether it has change sets for the nested stacks below.
+    #[serde(default)]
+    pub(crate) include_nested: bool,
+    /// The change set of the stack that the stack is nested in, and the one of the stack above all.
+    #[serde(default)]
+    pub(crate) parent: Option<String>,
+    #[serde(default)]
+    pub(crate) root: Option<String>,
     /// Whether resources that exist are taken in.
     #[serde(default)]
     pub(crate) import_existing: bool,

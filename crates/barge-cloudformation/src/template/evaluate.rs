@@ -29,7 +29,7 @@ pub struct Pseudo {
 }
 
 /// What stands in a preview for a value that is known only once resources are made.
-const KNOWN_LATER: &str = "{{changeSet:KNOWN_AFTER_APPLY}}";
+pub const KNOWN_LATER: &str = "{{changeSet:KNOWN_AFTER_APPLY}}";
 
 /// How much text evaluations may make, in bytes: functions within functions could otherwise double theirs without end.
 #[derive(Debug)]

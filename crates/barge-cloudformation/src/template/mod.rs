@@ -20,7 +20,7 @@ mod transform;
 mod yaml;
 
 pub use analysis::{analyse, check};
-pub use evaluate::{Budget, Environment, EvalError, Pseudo};
+pub use evaluate::{Budget, Environment, EvalError, KNOWN_LATER, Pseudo};
 pub use expression::{Expression, PSEUDO_PARAMETERS, Predicate};
 pub use graph::{Branches, attributes, cycles, references};
 pub use parameter::{Bound, Parameter, ParameterSource, ParameterType, bind, bind_resolved, stored_names};

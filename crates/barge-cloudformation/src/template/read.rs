@@ -363,7 +363,7 @@ fn spread(properties: Expression) -> Option<IndexMap<String, Expression>> {
             let (mut then, mut otherwise) = (spread(*then)?, spread(*otherwise)?);
             let names: IndexSet<String> = then.keys().chain(otherwise.keys()).cloned().collect();
             let chosen = |name: String| {
-                let mut taken = |side: &mut IndexMap<String, Expression>| {
+                let taken = |side: &mut IndexMap<String, Expression>| {
                     Box::new(side.shift_remove(&name).unwrap_or_else(nothing))
                 };
                 let (then, otherwise) = (taken(&mut then), taken(&mut otherwise));

@@ -8,6 +8,7 @@ mod nested;
 mod wait;
 
 pub(crate) use mailbox::deliver;
+pub(crate) use nested::{arn as nested_stack, wanted as wanted_nested_stack};
 
 use crate::CloudFormation;
 use crate::engine::PLAIN;

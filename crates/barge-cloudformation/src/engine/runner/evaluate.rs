@@ -61,10 +61,7 @@ impl Runner {
             logical_id: record.logical_id.clone(),
             stack_name: name.clone(),
             stack_id: id.clone(),
-            token: match generation {
-                0 => format!("{id}/{}", record.logical_id),
-                generation => format!("{id}/{generation}/{}", record.logical_id),
-            },
+            token: token(id, generation, &record.logical_id),
             tags: tags.clone(),
         }
     }
@@ -127,5 +124,13 @@ impl Runner {
             outputs.push(OutputRecord { key: key.clone(), value, description: output.description.clone(), export });
         }
         Ok(outputs)
+    }
+}
+
+/// The token of the creation of a resource in the operation `generation` of a stack.
+pub(crate) fn token(stack_id: &str, generation: u64, logical_id: &str) -> String {
+    match generation {
+        0 => format!("{stack_id}/{logical_id}"),
+        generation => format!("{stack_id}/{generation}/{logical_id}"),
     }
 }

@@ -10,6 +10,7 @@ mod record;
 mod refusal;
 mod update;
 
+pub(crate) use evaluate::token;
 pub(crate) use happening::{Call, Changes, ExportChange, Happening, Setting, TemplateChange};
 pub(crate) use record::stack_event;
 pub(crate) use refusal::updatable;
