@@ -66,6 +66,10 @@ def test_what_exists_is_imported_by_name(stacks, name):
     stacks.client.execute_change_set(ChangeSetName=made["Id"])
     assert stacks.settled(name)["StackStatus"] == "CREATE_COMPLETE"
     assert ("Group", "IMPORT_COMPLETE", "Resource import completed.") in stacks.events(name)
+    # A change set that was executed can go, and its name is free again.
+    stacks.client.delete_change_set(ChangeSetName=made["Id"])
+    again = stacks.client.create_change_set(StackName=name, ChangeSetName="c", TemplateBody=body)
+    assert stacks.client.describe_change_set(ChangeSetName=again["Id"])["Status"] == "FAILED"
     stacks.removed(name)
     assert logs.describe_log_groups(logGroupNamePrefix=f"{name}-g")["logGroups"]
     logs.delete_log_group(logGroupName=f"{name}-g")

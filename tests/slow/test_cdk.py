@@ -107,6 +107,36 @@ def test_drift_is_told_by_the_cdk(application):
     application.server.client("batch").update_job_queue(jobQueue=queue, priority=1)
 
 
+NESTED = """
+const { App, NestedStack, Stack, aws_logs: logs } = require('aws-cdk-lib');
+const stack = new Stack(new App(), 'nested');
+const inner = new NestedStack(stack, 'Inner');
+const group = new logs.LogGroup(inner, 'Group', { retention: Number(stack.node.tryGetContext('days')) });
+new logs.LogStream(stack, 'Stream', { logGroup: group });
+if (stack.node.tryGetContext('bad')) new logs.CfnLogStream(stack, 'Bad', { logGroupName: 'missing' });
+"""
+
+
+def test_nested_stacks_are_seen_deployed_and_rolled_back(application):
+    (application.home / "nested.js").write_text(NESTED)
+    app = ("--app", "node nested.js")
+
+    def retention():
+        groups = application.server.client("logs").describe_log_groups(logGroupNamePrefix="nested-")["logGroups"]
+        return [group["retentionInDays"] for group in groups]
+
+    application.deploy(*app, "--context", "days=7")
+    assert retention() == [7]
+    difference = application.cdk("diff", *app, "--context", "days=14")
+    assert "RetentionInDays" in difference and "Number of stacks with differences: 2" in difference, difference
+    application.deploy(*app, "--context", "days=14")
+    assert retention() == [14]
+    failed = application.cdk("deploy", *app, "--context", "days=30", "--context", "bad=1", "--require-approval", "never", check=False)
+    assert "The specified log group does not exist" in failed, failed
+    assert application.stack("nested")["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE" and retention() == [14]
+    application.cdk("destroy", *app, "--force", "--context", "days=14")
+
+
 def test_what_is_destroyed_is_gone(application):
     outputs, server = application.outputs(), application.server
     s3 = server.client("s3")

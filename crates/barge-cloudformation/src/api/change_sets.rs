@@ -433,11 +433,14 @@ pub(super) async fn delete(
     input: DeleteChangeSetInput,
 ) -> Result<DeleteChangeSetOutput, AwsError> {
     match find(service, cx, &input.change_set_name, input.stack_name.as_deref()).await {
-        Ok(set) if set.executed => Err(error::invalid_change_set_status_exception(format!(
-            "An operation cannot be performed on this change set [{}]: it has been executed",
-            set.id
-        ))),
         Ok(set) => {
+            let stack = service.find(&cx.scope, &set.stack_id).await?;
+            if execution_status(&set, stack.as_ref()) == ExecutionStatus::ExecuteInProgress {
+                return Err(error::invalid_change_set_status_exception(format!(
+                    "An operation cannot be performed on this change set [{}]: it is being executed",
+                    set.id
+                )));
+            }
             nested_sets::refuse_below(&set)?;
             nested_sets::remove(service, set.id).await?;
             Ok(DeleteChangeSetOutput {})
