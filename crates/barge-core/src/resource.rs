@@ -45,11 +45,27 @@ pub struct Property {
     pub required: bool,
     /// What changing it does.
     pub update: UpdateBehavior,
+    /// What a [`Reading`] tells of it.
+    pub readback: Readback,
 }
 
-/// A property that may be left out and can be changed in place.
+/// What can be read back of a property, and so how drift is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readback {
+    /// Its value. Members that a template does not set are the service's to fill in, apart from those of the maps within
+    /// it that are named here: their keys are the template's own, so that one more is drift.
+    Value {
+        /// Names of maps, the property's own among them where it is one, e.g. `Variables`.
+        open: &'static [&'static str],
+    },
+    /// Nothing: the service does not give it back, or does not keep it.
+    WriteOnly,
+}
+
+/// A property that may be left out, can be changed in place and can be read back.
 pub const fn property(name: &'static str, kind: PropertyType) -> Property {
-    Property { name, kind, required: false, update: UpdateBehavior::InPlace }
+    let readback = Readback::Value { open: &[] };
+    Property { name, kind, required: false, update: UpdateBehavior::InPlace, readback }
 }
 
 impl Property {
@@ -63,6 +79,18 @@ impl Property {
     #[must_use]
     pub const fn replaces(self) -> Self {
         Self { update: UpdateBehavior::Replacement, ..self }
+    }
+
+    /// This property, which can't be read back.
+    #[must_use]
+    pub const fn write_only(self) -> Self {
+        Self { readback: Readback::WriteOnly, ..self }
+    }
+
+    /// This property, within which the keys of the maps called `names` are the template's own ([`Readback::Value`]).
+    #[must_use]
+    pub const fn open(self, names: &'static [&'static str]) -> Self {
+        Self { readback: Readback::Value { open: names }, ..self }
     }
 }
 
@@ -118,6 +146,30 @@ pub struct Resource {
     pub attributes: BTreeMap<String, Document>,
 }
 
+/// A resource as it is now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// As a template sees it.
+    pub resource: Resource,
+    /// The present values of the type's properties, in the template's shape, out of what the service keeps: only those
+    /// that have one, and none that is write-only. `None` where the type's properties are not read; then it is only known
+    /// whether the resource is there.
+    pub properties: Option<Properties>,
+}
+
+impl Reading {
+    /// A resource and the properties that it has; those that are `Null` it has not.
+    pub fn new(resource: Resource, properties: impl IntoIterator<Item = (&'static str, Document)>) -> Self {
+        let set = properties.into_iter().filter(|(_, value)| *value != Document::Null);
+        Self { resource, properties: Some(Document::map(set)) }
+    }
+
+    /// A resource of which only this is known: that it is there.
+    pub fn presence(resource: Resource) -> Self {
+        Self { resource, properties: None }
+    }
+}
+
 /// Creates, changes and removes resources of one type.
 ///
 /// Each call may be repeated after a crash, with the same request id in its context: a creation with a token that was used
@@ -155,11 +207,8 @@ pub trait ResourceProvider: Send + Sync {
         None
     }
 
-    /// The resource as it is now; `None` where it is gone.
-    async fn read(
-        &self,
-        cx: &Context,
-        physical_id: &str,
-        properties: &Properties,
-    ) -> Result<Option<Resource>, AwsError>;
+    /// The resource as it is now; `None` where it is gone. `properties`, those it was made with, say which one is meant and
+    /// how the template wrote what may be written in several ways; nothing else of the reading may come from them.
+    async fn read(&self, cx: &Context, physical_id: &str, properties: &Properties)
+    -> Result<Option<Reading>, AwsError>;
 }

@@ -3,7 +3,7 @@
 use crate::SsmService;
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
 use barge_core::{AwsError, Context, Document};
 use barge_wire::from_properties;
@@ -89,13 +89,13 @@ impl ResourceProvider for Parameter {
         }
     }
 
-    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Reading>, AwsError> {
         match self.0.one(cx, id).await {
             Ok(found) => {
                 let mut now = resource(id, properties);
                 now.attributes.insert("Value".to_owned(), found.version.value.into());
                 now.attributes.insert("Type".to_owned(), found.version.kind.as_str().into());
-                Ok(Some(now))
+                Ok(Some(Reading::presence(now)))
             }
             Err(error) if error.is("ParameterNotFound") => Ok(None),
             Err(error) => Err(error),

@@ -5,7 +5,7 @@ use super::{completed, in_capitals, resource, update_tags};
 use crate::BatchService;
 use async_trait::async_trait;
 use barge_core::resource::PropertyType::{Map, String as Text};
-use barge_core::resource::{Creation, Properties, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{Creation, Properties, Reading, Resource, ResourceProvider, ResourceSchema, property};
 use barge_core::{AwsError, Context, Document};
 use barge_wire::batch::{
     Batch, CEState, CreateComputeEnvironmentRequest, DescribeComputeEnvironmentsRequest,
@@ -80,14 +80,14 @@ impl ResourceProvider for ComputeEnvironmentProvider {
         cx: &Context,
         physical_id: &str,
         _properties: &Properties,
-    ) -> Result<Option<Resource>, AwsError> {
+    ) -> Result<Option<Reading>, AwsError> {
         let input = DescribeComputeEnvironmentsRequest {
             compute_environments: Some(vec![physical_id.to_owned()]),
             ..DescribeComputeEnvironmentsRequest::default()
         };
         let found = self.0.describe_compute_environments(cx, input).await?.compute_environments;
         let found = found.into_iter().flatten().next();
-        Ok(found.map(|found| resource("ComputeEnvironmentArn", found.compute_environment_arn)))
+        Ok(found.map(|found| Reading::presence(resource("ComputeEnvironmentArn", found.compute_environment_arn))))
     }
 }
 

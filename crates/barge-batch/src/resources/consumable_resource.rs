@@ -4,7 +4,7 @@ use super::{completed, in_capitals, update_tags};
 use crate::BatchService;
 use async_trait::async_trait;
 use barge_core::resource::PropertyType::{Integer, Map, String as Text};
-use barge_core::resource::{Creation, Properties, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{Creation, Properties, Reading, Resource, ResourceProvider, ResourceSchema, property};
 use barge_core::{AwsError, Context, Document};
 use barge_wire::batch::{
     CreateConsumableResourceRequest, DescribeConsumableResourceResponse, UpdateConsumableResourceRequest,
@@ -87,9 +87,9 @@ impl ResourceProvider for ConsumableResourceProvider {
         cx: &Context,
         physical_id: &str,
         _properties: &Properties,
-    ) -> Result<Option<Resource>, AwsError> {
+    ) -> Result<Option<Reading>, AwsError> {
         match self.0.describe_consumable(cx, physical_id).await {
-            Ok(found) => Ok(Some(shown(found))),
+            Ok(found) => Ok(Some(Reading::presence(shown(found)))),
             Err(error) if error.is("ClientException") => Ok(None),
             Err(error) => Err(error),
         }

@@ -5,7 +5,7 @@ use super::{completed, in_capitals, resource, update_tags};
 use crate::BatchService;
 use async_trait::async_trait;
 use barge_core::resource::PropertyType::{Integer, List, Map, String as Text};
-use barge_core::resource::{Creation, Properties, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{Creation, Properties, Reading, Resource, ResourceProvider, ResourceSchema, property};
 use barge_core::{AwsError, Context, Document};
 use barge_wire::batch::{Batch, CreateJobQueueRequest, DescribeJobQueuesRequest, JQState, UpdateJobQueueRequest};
 use barge_wire::from_properties;
@@ -77,14 +77,14 @@ impl ResourceProvider for JobQueueProvider {
         cx: &Context,
         physical_id: &str,
         _properties: &Properties,
-    ) -> Result<Option<Resource>, AwsError> {
+    ) -> Result<Option<Reading>, AwsError> {
         let input = DescribeJobQueuesRequest {
             job_queues: Some(vec![physical_id.to_owned()]),
             ..DescribeJobQueuesRequest::default()
         };
         let found = self.0.describe_job_queues(cx, input).await?.job_queues;
         let found = found.into_iter().flatten().next();
-        Ok(found.map(|found| resource("JobQueueArn", found.job_queue_arn)))
+        Ok(found.map(|found| Reading::presence(resource("JobQueueArn", found.job_queue_arn))))
     }
 }
 

@@ -4,7 +4,7 @@ use super::{completed, resource, update_tags};
 use crate::BatchService;
 use async_trait::async_trait;
 use barge_core::resource::PropertyType::{Map, String as Text};
-use barge_core::resource::{Creation, Properties, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{Creation, Properties, Reading, Resource, ResourceProvider, ResourceSchema, property};
 use barge_core::{AwsError, Context, Document};
 use barge_wire::batch::{
     CreateSchedulingPolicyRequest, DescribeSchedulingPoliciesRequest, FairsharePolicy, UpdateSchedulingPolicyRequest,
@@ -65,9 +65,9 @@ impl ResourceProvider for SchedulingPolicyProvider {
         cx: &Context,
         physical_id: &str,
         _properties: &Properties,
-    ) -> Result<Option<Resource>, AwsError> {
+    ) -> Result<Option<Reading>, AwsError> {
         let input = DescribeSchedulingPoliciesRequest { arns: vec![physical_id.to_owned()] };
         let found = self.0.describe_policies(cx, input).await?.scheduling_policies;
-        Ok(found.into_iter().flatten().next().map(|found| resource("Arn", found.arn)))
+        Ok(found.into_iter().flatten().next().map(|found| Reading::presence(resource("Arn", found.arn))))
     }
 }

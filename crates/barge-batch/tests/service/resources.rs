@@ -30,7 +30,8 @@ async fn create(world: &World, type_name: &str, token: &str, properties: &str) -
     let creation = creation(token, properties);
     let made = provider.create(&world.cx, &creation).await.unwrap();
     assert_eq!(provider.create(&world.cx, &creation).await.unwrap(), made, "the same token makes nothing new");
-    assert_eq!(provider.read(&world.cx, &made.physical_id, &creation.properties).await.unwrap().as_ref(), Some(&made));
+    let read = provider.read(&world.cx, &made.physical_id, &creation.properties).await.unwrap();
+    assert_eq!(read.unwrap().resource, made);
     let attribute = provider.schema().attributes[0];
     assert_eq!(made.attributes[attribute], Document::from(made.physical_id.as_str()));
     made

@@ -4,6 +4,7 @@
 
 use super::{CloudFormation, invalid, pages, updates};
 use crate::engine::{self, Detection, Drift, ResourceDrift, ResourceRecord, StackRecord};
+use barge_core::resource::Reading;
 use barge_core::{AwsError, Context, Document, Principal};
 use barge_wire::cloudformation::{
     DescribeStackDriftDetectionStatusInput, DescribeStackDriftDetectionStatusOutput, DescribeStackResourceDriftsInput,
@@ -38,7 +39,7 @@ async fn look(service: &CloudFormation, cx: &Context, stack: &StackRecord, recor
     let mut differences = Vec::new();
     let (drift, reason) = match found {
         Ok(None) => (Drift::Deleted, None),
-        Ok(Some(resource)) => {
+        Ok(Some(Reading { resource, .. })) => {
             for (name, expected) in &record.attributes {
                 let text = |value: &Document| value.scalar_text().unwrap_or_else(|| value.to_json());
                 if let Some(actual) = resource.attributes.get(name).filter(|actual| *actual != expected) {

@@ -3,7 +3,7 @@
 use crate::DynamoDb;
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
 use barge_core::{AwsError, Context, Document, Scope};
 use indexmap::IndexMap;
@@ -293,9 +293,9 @@ impl ResourceProvider for Table {
         }
     }
 
-    async fn read(&self, cx: &Context, physical_id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, physical_id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         let table = self.describe(&cx.scope, physical_id).await?;
-        Ok(table.map(|table| resource(physical_id, &table)))
+        Ok(table.map(|table| Reading::presence(resource(physical_id, &table))))
     }
 }
 

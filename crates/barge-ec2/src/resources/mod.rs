@@ -28,7 +28,7 @@ use crate::network::Network;
 use crate::tags;
 use async_trait::async_trait;
 use barge_core::ids::SeededIds;
-use barge_core::resource::{Creation, Properties, Resource, ResourceProvider, ResourceSchema};
+use barge_core::resource::{Creation, Properties, Reading, Resource, ResourceProvider, ResourceSchema};
 use barge_core::{AwsError, Context, Document};
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -144,12 +144,12 @@ impl<R: NetworkResource> ResourceProvider for Provider<R> {
             .await
     }
 
-    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Reading>, AwsError> {
         let (physical_id, properties) = (id.to_owned(), properties.clone());
         self.0
             .read(cx, move |net| {
                 let found = R::record_id(net, &physical_id).and_then(|id| R::resource(net, &id, &properties));
-                properties::present(found)
+                Ok(properties::present(found)?.map(Reading::presence))
             })
             .await
     }

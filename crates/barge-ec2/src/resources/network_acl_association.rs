@@ -6,7 +6,9 @@ use crate::Ec2Service;
 use crate::network_acls::{self, NetworkAclRecord};
 use crate::subnets::SubnetRecord;
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
 use barge_core::{AwsError, Context};
 use std::sync::Arc;
 
@@ -59,12 +61,12 @@ impl ResourceProvider for Association {
             .await
     }
 
-    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         let id = id.to_owned();
         self.0
             .read(cx, move |net| {
                 let found = net.select::<SubnetRecord>(|subnet| subnet.acl_association == id)?;
-                Ok((!found.is_empty()).then(|| shown(&id)))
+                Ok((!found.is_empty()).then(|| Reading::presence(shown(&id))))
             })
             .await
     }

@@ -6,7 +6,9 @@ use crate::Ec2Service;
 use crate::errors;
 use crate::network_acls::{self, Direction, NetworkAclRecord};
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
 use barge_core::{AwsError, Context, Document};
 use barge_wire::ec2::{CreateNetworkAclEntryRequest, DeleteNetworkAclEntryRequest, ReplaceNetworkAclEntryRequest};
 use barge_wire::{Typed, from_properties};
@@ -84,14 +86,14 @@ impl ResourceProvider for Entry {
         self.0.write(cx, move |net| gone(network_acls::delete_entry(net, input))).await
     }
 
-    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Reading>, AwsError> {
         let acl = required(properties, "NetworkAclId")?;
         let direction = Direction::of(boolean(properties, "Egress")?.unwrap_or(false));
         let (number, id) = (number(properties)?, id.to_owned());
         self.0
             .read(cx, move |net| {
                 let acl = net.find::<NetworkAclRecord>(&acl)?;
-                Ok(acl.filter(|acl| acl.entry(direction, number).is_some()).map(|_| shown(&id)))
+                Ok(acl.filter(|acl| acl.entry(direction, number).is_some()).map(|_| Reading::presence(shown(&id))))
             })
             .await
     }

@@ -8,7 +8,9 @@ use crate::network::Network;
 use crate::route_tables::RouteTableRecord;
 use crate::routes::{self, RouteRecord, Target};
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
 use barge_core::{AwsError, Context};
 use std::sync::Arc;
 
@@ -71,9 +73,11 @@ impl ResourceProvider for Route {
             .await
     }
 
-    async fn read(&self, cx: &Context, _: &str, properties: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, _: &str, properties: &Properties) -> Result<Option<Reading>, AwsError> {
         let properties = properties.clone();
-        self.0.read(cx, move |net| find(net, &properties)?.map(|_| shown(&properties)).transpose()).await
+        self.0
+            .read(cx, move |net| find(net, &properties)?.map(|_| shown(&properties).map(Reading::presence)).transpose())
+            .await
     }
 }
 

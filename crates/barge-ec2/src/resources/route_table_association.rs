@@ -5,7 +5,9 @@ use super::resource;
 use crate::Ec2Service;
 use crate::route_tables;
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
 use barge_core::{AwsError, Context};
 use barge_wire::ec2::DisassociateRouteTableRequest;
 use std::sync::Arc;
@@ -46,9 +48,11 @@ impl ResourceProvider for Association {
         self.0.write(cx, move |net| gone(route_tables::disassociate(net, input))).await
     }
 
-    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         let id = id.to_owned();
-        self.0.read(cx, move |net| Ok(route_tables::find_association(net, &id)?.map(|_| shown(&id)))).await
+        self.0
+            .read(cx, move |net| Ok(route_tables::find_association(net, &id)?.map(|_| Reading::presence(shown(&id)))))
+            .await
     }
 }
 

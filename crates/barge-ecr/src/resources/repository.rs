@@ -4,7 +4,7 @@ use crate::api::{Contents, policies, repositories};
 use crate::{EcrService, lifecycle, rows};
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
 use barge_core::{AwsError, Context, Document, Scope};
 use barge_wire::ecr::{CreateRepositoryRequest, error};
@@ -129,9 +129,9 @@ impl ResourceProvider for Provider {
         }
     }
 
-    async fn read(&self, cx: &Context, physical_id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, physical_id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         match self.0.repository(&cx.scope, physical_id).await {
-            Ok(_) => Ok(Some(self.resource(&cx.scope, physical_id))),
+            Ok(_) => Ok(Some(Reading::presence(self.resource(&cx.scope, physical_id)))),
             Err(error) if error.is("RepositoryNotFoundException") => Ok(None),
             Err(error) => Err(error),
         }

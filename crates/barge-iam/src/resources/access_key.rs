@@ -5,7 +5,9 @@ use crate::access_keys::{self, KeyRecord};
 use crate::{IamService, errors};
 use async_trait::async_trait;
 use barge_core::ids::SeededIds;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
 use barge_core::{AwsError, Context, IdSource as _};
 use barge_wire::iam::StatusType;
 use std::sync::Arc;
@@ -69,9 +71,11 @@ impl ResourceProvider for AccessKey {
         }
     }
 
-    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         let id = id.to_owned();
-        self.0.read(cx, move |account| Ok(access_keys::find(account, &id)?.map(|key| resource(&key)))).await
+        self.0
+            .read(cx, move |account| Ok(access_keys::find(account, &id)?.map(|key| Reading::presence(resource(&key)))))
+            .await
     }
 }
 

@@ -6,7 +6,9 @@ use crate::account::Account;
 use crate::records::GroupRecord;
 use crate::{IamService, groups};
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
 use barge_core::{AwsError, Context, Document};
 use barge_wire::from_properties;
 use barge_wire::iam::CreateGroupRequest;
@@ -76,10 +78,12 @@ impl ResourceProvider for Group {
             .await
     }
 
-    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         let name = id.to_owned();
         self.0
-            .read(cx, move |account| Ok(account.find::<GroupRecord>(&name)?.map(|group| resource(account, &group))))
+            .read(cx, move |account| {
+                Ok(account.find::<GroupRecord>(&name)?.map(|group| Reading::presence(resource(account, &group))))
+            })
             .await
     }
 }

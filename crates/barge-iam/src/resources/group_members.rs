@@ -5,7 +5,9 @@ use crate::account::Account;
 use crate::records::GroupRecord;
 use crate::{IamService, groups};
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
 use barge_core::{AwsError, Context};
 use std::sync::Arc;
 
@@ -48,7 +50,7 @@ impl ResourceProvider for GroupMembers {
         self.0.write(cx, move |account| remove(account, &properties)).await
     }
 
-    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Reading>, AwsError> {
         let properties = properties.clone();
         let found = self
             .0
@@ -58,7 +60,7 @@ impl ResourceProvider for GroupMembers {
                 Ok(group.is_some_and(|group| users.iter().any(|user| group.members.contains(user))))
             })
             .await?;
-        Ok(found.then(|| resource(id)))
+        Ok(found.then(|| Reading::presence(resource(id))))
     }
 }
 

@@ -6,7 +6,9 @@ use crate::managed_policies::PolicyName;
 use crate::records::{GroupRecord, Holder, PolicyRecord, RoleRecord, UserRecord};
 use crate::{IamService, grants, managed_policies, policy_versions};
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
 use barge_core::{AwsError, Context, Document};
 use barge_wire::from_properties;
 use barge_wire::iam::CreatePolicyRequest;
@@ -92,12 +94,12 @@ impl ResourceProvider for ManagedPolicy {
             .await
     }
 
-    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         let arn = id.to_owned();
         self.0
             .read(cx, move |account| {
                 let found = account.find::<PolicyRecord>(&PolicyName::parse(&arn)?.name)?;
-                found.map(|record| resource(account, &record)).transpose()
+                found.map(|record| resource(account, &record).map(Reading::presence)).transpose()
             })
             .await
     }

@@ -6,7 +6,9 @@ use crate::account::Account;
 use crate::records::{GroupRecord, Holder, RoleRecord, UserRecord};
 use crate::{IamService, errors, grants};
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
 use barge_core::{AwsError, Context};
 use std::sync::Arc;
 
@@ -52,7 +54,7 @@ impl ResourceProvider for Policy {
         self.0.write(cx, move |account| remove(account, &properties)).await
     }
 
-    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Reading>, AwsError> {
         let properties = properties.clone();
         let found = self
             .0
@@ -66,7 +68,7 @@ impl ResourceProvider for Policy {
                     || groups.iter().any(|group| grants::get::<GroupRecord>(account, group, &name).is_ok()))
             })
             .await?;
-        Ok(found.then(|| resource(id)))
+        Ok(found.then(|| Reading::presence(resource(id))))
     }
 }
 

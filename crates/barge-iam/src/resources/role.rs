@@ -6,7 +6,9 @@ use crate::account::{Account, Record as _};
 use crate::records::{DEFAULT_SESSION_SECONDS, RoleRecord};
 use crate::{IamService, grants, managed_policies, roles};
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
 use barge_core::{AwsError, Context, Document};
 use barge_wire::from_properties;
 use barge_wire::iam::CreateRoleRequest;
@@ -88,10 +90,12 @@ impl ResourceProvider for Role {
             .await
     }
 
-    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         let name = id.to_owned();
         self.0
-            .read(cx, move |account| Ok(account.find::<RoleRecord>(&name)?.map(|role| resource(account, &role))))
+            .read(cx, move |account| {
+                Ok(account.find::<RoleRecord>(&name)?.map(|role| Reading::presence(resource(account, &role))))
+            })
             .await
     }
 }

@@ -7,7 +7,9 @@ use crate::account::Account;
 use crate::records::UserRecord;
 use crate::{IamService, groups, managed_policies, users};
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
 use barge_core::{AwsError, Context, Document};
 use barge_wire::from_properties;
 use barge_wire::iam::CreateUserRequest;
@@ -94,10 +96,12 @@ impl ResourceProvider for User {
             .await
     }
 
-    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         let name = id.to_owned();
         self.0
-            .read(cx, move |account| Ok(account.find::<UserRecord>(&name)?.map(|user| resource(account, &user))))
+            .read(cx, move |account| {
+                Ok(account.find::<UserRecord>(&name)?.map(|user| Reading::presence(resource(account, &user))))
+            })
             .await
     }
 }

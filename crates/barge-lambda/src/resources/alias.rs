@@ -5,7 +5,7 @@ use crate::LambdaService;
 use crate::names::{Qualifier, Target, resolve};
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
 use barge_core::{AwsError, Context, Document};
 use barge_wire::lambda::{
@@ -78,10 +78,10 @@ impl ResourceProvider for AliasResource {
         }
     }
 
-    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         let (function_name, name) = named(cx, id)?;
         match self.0.alias(cx, &GetAliasRequest { function_name, name }) {
-            Ok(alias) => Ok(Some(resource(alias))),
+            Ok(alias) => Ok(Some(Reading::presence(resource(alias)))),
             Err(error) if error.is("ResourceNotFoundException") => Ok(None),
             Err(error) => Err(error),
         }

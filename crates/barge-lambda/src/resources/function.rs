@@ -7,7 +7,7 @@ use crate::names::FunctionKey;
 use crate::runtimes::Family;
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
 use barge_core::{AwsError, Context, Document};
 use barge_wire::from_properties;
@@ -103,9 +103,9 @@ impl ResourceProvider for FunctionResource {
         }
     }
 
-    async fn read(&self, cx: &Context, physical_id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, physical_id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         let key = FunctionKey::new(&cx.scope, physical_id);
-        Ok(self.service.shared.registry.get(&key).as_deref().map(resource))
+        Ok(self.service.shared.registry.get(&key).as_deref().map(|function| Reading::presence(resource(function))))
     }
 }
 

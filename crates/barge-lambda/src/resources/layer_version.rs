@@ -5,7 +5,7 @@ use crate::LambdaService;
 use crate::layers::{arn, parse};
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
 use barge_core::{AwsError, Context};
 use barge_wire::lambda::{DeleteLayerVersionRequest, PublishLayerVersionRequest};
@@ -62,9 +62,9 @@ impl ResourceProvider for LayerVersionResource {
         self.0.remove_layer_version(cx, &DeleteLayerVersionRequest { layer_name, version_number }).await
     }
 
-    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         let Some((name, Some(number))) = parse(&cx.scope, id) else { return Ok(None) };
         let there = self.0.shared.registry.layers.version(&cx.scope, &name, number).is_ok();
-        Ok(there.then(|| resource(id)))
+        Ok(there.then(|| Reading::presence(resource(id))))
     }
 }

@@ -3,7 +3,7 @@
 use crate::LambdaService;
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
 use barge_core::{AwsError, Context, Document};
 use barge_wire::from_properties;
@@ -79,11 +79,11 @@ impl ResourceProvider for PermissionResource {
         cx: &Context,
         physical_id: &str,
         properties: &Properties,
-    ) -> Result<Option<Resource>, AwsError> {
+    ) -> Result<Option<Reading>, AwsError> {
         match self.service.statements(cx, &function_name(properties)) {
             Ok(statements) => {
                 let there = statements.iter().any(|statement| statement.sid == physical_id);
-                Ok(there.then(|| resource(physical_id)))
+                Ok(there.then(|| Reading::presence(resource(physical_id))))
             }
             Err(error) if error.is("ResourceNotFoundException") => Ok(None),
             Err(error) => Err(error),

@@ -6,7 +6,7 @@ use crate::api::versions::Unchanged;
 use crate::names::{FunctionKey, Qualifier, Target, resolve};
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
 use barge_core::{AwsError, Context};
 use barge_wire::lambda::PublishVersionRequest;
@@ -75,9 +75,9 @@ impl ResourceProvider for VersionResource {
         }
     }
 
-    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         let (key, number) = named(cx, id)?;
         let there = self.0.shared.registry.get(&key).is_some_and(|function| function.at(number).is_some());
-        Ok(there.then(|| resource(&key, number)))
+        Ok(there.then(|| Reading::presence(resource(&key, number))))
     }
 }

@@ -4,7 +4,7 @@ use super::text;
 use crate::CloudWatchLogs;
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
 use barge_core::{AwsError, Context, Document};
 use barge_wire::from_properties;
@@ -78,7 +78,7 @@ impl ResourceProvider for MetricFilter {
         }
     }
 
-    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Resource>, AwsError> {
-        Ok(self.0.filter(cx, &group(properties), id).await?.map(|_| resource(id)))
+    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Reading>, AwsError> {
+        Ok(self.0.filter(cx, &group(properties), id).await?.map(|_| Reading::presence(resource(id))))
     }
 }
