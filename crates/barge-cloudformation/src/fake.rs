@@ -214,11 +214,7 @@ impl ResourceProvider for Fake {
 
     async fn read(&self, _: &Context, physical_id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         let made = self.world.inner().exists.get(physical_id).map(|(_, properties)| properties.clone());
-        Ok(made.map(|properties| {
-            let attributes = properties.get("Value").map(|value| ("Value".to_owned(), value.clone()));
-            let resource =
-                Resource { physical_id: physical_id.to_owned(), attributes: attributes.into_iter().collect() };
-            Reading { resource, properties: Some(properties) }
-        }))
+        let resource = Resource { physical_id: physical_id.to_owned(), attributes: BTreeMap::new() };
+        Ok(made.map(|properties| Reading { resource, properties: Some(properties) }))
     }
 }
