@@ -158,10 +158,17 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// A resource and the properties that it has; those that are `Null` it has not.
-    pub fn new(resource: Resource, properties: impl IntoIterator<Item = (&'static str, Document)>) -> Self {
-        let set = properties.into_iter().filter(|(_, value)| *value != Document::Null);
-        Self { resource, properties: Some(Document::map(set)) }
+    /// A resource of the type `schema`, and what is kept of it: what the type has no property for, or can't be read back, is
+    /// left out.
+    pub fn new(schema: &ResourceSchema, resource: Resource, mut kept: Properties) -> Self {
+        if let Document::Map(members) = &mut kept {
+            let readable = |name: &str| {
+                let mut properties = schema.properties.iter();
+                properties.any(|property| property.name == name && property.readback != Readback::WriteOnly)
+            };
+            members.retain(|name, value| readable(name) && *value != Document::Null);
+        }
+        Self { resource, properties: Some(kept) }
     }
 
     /// A resource of which only this is known: that it is there.

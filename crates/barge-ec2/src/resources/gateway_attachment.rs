@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use barge_core::resource::{
     Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
-use barge_core::{AwsError, Context};
+use barge_core::{AwsError, Context, Document};
 use barge_wire::ec2::AttachInternetGatewayRequest;
 use std::sync::Arc;
 
@@ -58,7 +58,10 @@ impl ResourceProvider for GatewayAttachment {
         self.0
             .read(cx, move |net| {
                 let (gateway, vpc) = ends(&properties)?;
-                Ok(attached(net, &gateway, &vpc)?.then(|| Reading::presence(shown(&vpc))))
+                Ok(attached(net, &gateway, &vpc)?.then(|| {
+                    let kept = [("InternetGatewayId", gateway.into()), ("VpcId", vpc.as_str().into())];
+                    Reading::new(&SCHEMA, shown(&vpc), Document::map(kept))
+                }))
             })
             .await
     }

@@ -10,7 +10,7 @@ use crate::{errors, tags};
 use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
 use barge_core::{AwsError, Document};
 use barge_wire::ec2::{DeleteLaunchTemplateRequest, RequestLaunchTemplateData, Tag, TagSpecification};
-use barge_wire::from_properties;
+use barge_wire::{from_properties, to_properties};
 
 pub(super) struct LaunchTemplate;
 
@@ -50,6 +50,16 @@ impl NetworkResource for LaunchTemplate {
                 ("LaunchTemplateId", id.into()),
             ],
         ))
+    }
+
+    fn properties(net: &Network<'_>, id: &str, _: &Properties) -> Result<Properties, AwsError> {
+        let latest = to_properties(net.get::<LaunchTemplateRecord>(id)?.latest(net)?);
+        let own = [
+            ("ResourceType", Kind::LaunchTemplate.resource_type().into()),
+            ("Tags", net.tags(id)?.into_iter().map(to_properties).collect()),
+        ];
+        let own = ("TagSpecifications".to_owned(), Document::List(vec![Document::map(own)]));
+        Ok(Document::map(latest.as_map().cloned().unwrap_or_default().into_iter().chain([own])))
     }
 
     fn update(net: &Network<'_>, id: &str, old: &Properties, new: &Creation) -> Result<(), AwsError> {

@@ -92,7 +92,7 @@ impl ResourceProvider for BucketPolicyProvider {
             Err(error) if error.is(&NO_SUCH_BUCKET) => Ok(None),
             result => result.map(|bucket| bucket.settings.policy),
         });
-        let properties = |policy: String| [("Bucket", physical_id.into()), ("PolicyDocument", policy.into())];
-        Ok(found.await?.map(|policy| Reading::new(resource(physical_id), properties(policy))))
+        let kept = |policy: String| Document::map([("Bucket", physical_id.into()), ("PolicyDocument", policy.into())]);
+        Ok(found.await?.map(|policy| Reading::new(&SCHEMA, resource(physical_id), kept(policy))))
     }
 }
