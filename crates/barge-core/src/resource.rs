@@ -94,6 +94,13 @@ impl Property {
     }
 }
 
+/// Tags as most templates write them: a list of `Key` and `Value`.
+pub fn tag_list(tags: impl IntoIterator<Item = (String, String)>) -> Document {
+    tags.into_iter()
+        .map(|(key, value)| Document::map([("Key", key.into()), ("Value", Document::from(value))]))
+        .collect()
+}
+
 /// What a template may say about a resource type. A property that is not listed is refused by name.
 #[derive(Clone, Copy, Debug)]
 pub struct ResourceSchema {

@@ -1,7 +1,7 @@
 //! `AWS::Batch::ComputeEnvironment`.
 
 use super::disposal::{Disposable, dispose};
-use super::{completed, in_capitals, resource, update_tags};
+use super::{as_written, completed, in_capitals, kept, resource, update_tags};
 use crate::BatchService;
 use async_trait::async_trait;
 use barge_core::resource::PropertyType::{Map, String as Text};
@@ -21,9 +21,9 @@ const SCHEMA: ResourceSchema = ResourceSchema {
         property("ComputeEnvironmentName", Text).replaces(),
         property("Type", Text).required().replaces(),
         property("State", Text),
-        property("ComputeResources", Map),
+        property("ComputeResources", Map).open(&["Tags"]),
         property("ServiceRole", Text),
-        property("Tags", Map),
+        property("Tags", Map).open(&["Tags"]),
     ],
     attributes: &["ComputeEnvironmentArn"],
 };
@@ -79,7 +79,7 @@ impl ResourceProvider for ComputeEnvironmentProvider {
         &self,
         cx: &Context,
         physical_id: &str,
-        _properties: &Properties,
+        properties: &Properties,
     ) -> Result<Option<Reading>, AwsError> {
         let input = DescribeComputeEnvironmentsRequest {
             compute_environments: Some(vec![physical_id.to_owned()]),
@@ -87,7 +87,20 @@ impl ResourceProvider for ComputeEnvironmentProvider {
         };
         let found = self.0.describe_compute_environments(cx, input).await?.compute_environments;
         let found = found.into_iter().flatten().next();
-        Ok(found.map(|found| Reading::presence(resource("ComputeEnvironmentArn", found.compute_environment_arn))))
+        Ok(found.map(|found| {
+            let resource = resource("ComputeEnvironmentArn", found.compute_environment_arn.clone());
+            let mut kept = kept(found, properties, &["Type", "State"]);
+            if let Some(written) = properties.get("ComputeResources")
+                && let Document::Map(members) = &mut kept
+                && let Some(Document::Map(resources)) = members.get_mut("ComputeResources")
+            {
+                as_written(resources, written, "Type");
+                // Between its bounds Batch itself moves it.
+                let written = written.get("DesiredvCpus").cloned();
+                resources.extend(written.map(|written| ("DesiredvCpus".to_owned(), written)));
+            }
+            Reading::new(&SCHEMA, resource, kept)
+        }))
     }
 }
 

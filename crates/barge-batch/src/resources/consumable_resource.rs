@@ -1,6 +1,6 @@
 //! `AWS::Batch::ConsumableResource`.
 
-use super::{completed, in_capitals, update_tags};
+use super::{completed, in_capitals, kept, update_tags};
 use crate::BatchService;
 use async_trait::async_trait;
 use barge_core::resource::PropertyType::{Integer, Map, String as Text};
@@ -19,7 +19,7 @@ const SCHEMA: ResourceSchema = ResourceSchema {
         property("ConsumableResourceName", Text).replaces(),
         property("TotalQuantity", Integer).required(),
         property("ResourceType", Text).required().replaces(),
-        property("Tags", Map).replaces(),
+        property("Tags", Map).open(&["Tags"]).replaces(),
     ],
     attributes: &["ConsumableResourceArn", "AvailableQuantity", "InUseQuantity", "CreatedAt"],
 };
@@ -86,10 +86,13 @@ impl ResourceProvider for ConsumableResourceProvider {
         &self,
         cx: &Context,
         physical_id: &str,
-        _properties: &Properties,
+        properties: &Properties,
     ) -> Result<Option<Reading>, AwsError> {
         match self.0.describe_consumable(cx, physical_id).await {
-            Ok(found) => Ok(Some(Reading::presence(shown(found)))),
+            Ok(found) => {
+                let kept = kept(found.clone(), properties, &["ResourceType"]);
+                Ok(Some(Reading::new(&SCHEMA, shown(found), kept)))
+            }
             Err(error) if error.is("ClientException") => Ok(None),
             Err(error) => Err(error),
         }

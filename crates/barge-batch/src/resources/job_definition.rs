@@ -1,6 +1,6 @@
 //! `AWS::Batch::JobDefinition`: each change is a new revision, and the old one is deregistered.
 
-use super::{completed, resource};
+use super::{completed, kept, resource};
 use crate::BatchService;
 use async_trait::async_trait;
 use barge_core::resource::PropertyType::{Boolean, Integer, List, Map, String as Text};
@@ -19,13 +19,13 @@ const SCHEMA: ResourceSchema = ResourceSchema {
         property("EcsProperties", Map).replaces(),
         property("NodeProperties", Map).replaces(),
         property("ConsumableResourceProperties", Map).replaces(),
-        property("Parameters", Map).replaces(),
+        property("Parameters", Map).replaces().open(&["Parameters"]),
         property("PlatformCapabilities", List).replaces(),
         property("PropagateTags", Boolean).replaces(),
         property("RetryStrategy", Map).replaces(),
         property("SchedulingPriority", Integer).replaces(),
         property("Timeout", Map).replaces(),
-        property("Tags", Map).replaces(),
+        property("Tags", Map).open(&["Tags"]).replaces(),
     ],
     attributes: &["JobDefinitionArn"],
 };
@@ -67,7 +67,7 @@ impl ResourceProvider for JobDefinitionProvider {
         &self,
         cx: &Context,
         physical_id: &str,
-        _properties: &Properties,
+        properties: &Properties,
     ) -> Result<Option<Reading>, AwsError> {
         let input = DescribeJobDefinitionsRequest {
             job_definitions: Some(vec![physical_id.to_owned()]),
@@ -75,6 +75,9 @@ impl ResourceProvider for JobDefinitionProvider {
         };
         let found = self.0.describe_job_definitions(cx, input).await?.job_definitions;
         let active = found.into_iter().flatten().find(|found| found.status.as_deref() == Some("ACTIVE"));
-        Ok(active.map(|found| Reading::presence(resource("JobDefinitionArn", found.job_definition_arn))))
+        Ok(active.map(|found| {
+            let resource = resource("JobDefinitionArn", found.job_definition_arn.clone());
+            Reading::new(&SCHEMA, resource, kept(found, properties, &["Type"]))
+        }))
     }
 }

@@ -1,7 +1,7 @@
 //! `AWS::Batch::JobQueue`.
 
 use super::disposal::{Disposable, dispose};
-use super::{completed, in_capitals, resource, update_tags};
+use super::{completed, in_capitals, kept, resource, update_tags};
 use crate::BatchService;
 use async_trait::async_trait;
 use barge_core::resource::PropertyType::{Integer, List, Map, String as Text};
@@ -22,7 +22,7 @@ const SCHEMA: ResourceSchema = ResourceSchema {
         property("ComputeEnvironmentOrder", List),
         property("SchedulingPolicyArn", Text),
         property("JobStateTimeLimitActions", List),
-        property("Tags", Map),
+        property("Tags", Map).open(&["Tags"]),
     ],
     attributes: &["JobQueueArn"],
 };
@@ -76,7 +76,7 @@ impl ResourceProvider for JobQueueProvider {
         &self,
         cx: &Context,
         physical_id: &str,
-        _properties: &Properties,
+        properties: &Properties,
     ) -> Result<Option<Reading>, AwsError> {
         let input = DescribeJobQueuesRequest {
             job_queues: Some(vec![physical_id.to_owned()]),
@@ -84,7 +84,10 @@ impl ResourceProvider for JobQueueProvider {
         };
         let found = self.0.describe_job_queues(cx, input).await?.job_queues;
         let found = found.into_iter().flatten().next();
-        Ok(found.map(|found| Reading::presence(resource("JobQueueArn", found.job_queue_arn))))
+        Ok(found.map(|found| {
+            let resource = resource("JobQueueArn", found.job_queue_arn.clone());
+            Reading::new(&SCHEMA, resource, kept(found, properties, &["State"]))
+        }))
     }
 }
 

@@ -10,6 +10,7 @@ mod scheduling_policy;
 use crate::BatchService;
 use barge_core::resource::{Creation, Properties, Resource, ResourceProvider};
 use barge_core::{AwsError, Context, Document};
+use barge_wire::{Typed, to_properties};
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -68,6 +69,25 @@ async fn update_tags(
         service.add_tags(cx, arn, after).await?;
     }
     Ok(())
+}
+
+/// What a resource's description tells, with the words at `capitals` written as the template writes them.
+fn kept<T: Typed>(found: T, properties: &Properties, capitals: &[&str]) -> Properties {
+    let mut kept = to_properties(found);
+    if let Document::Map(members) = &mut kept {
+        capitals.iter().for_each(|name| as_written(members, properties, name));
+    }
+    kept
+}
+
+/// The map's entry as the template writes it, where that differs only in case.
+fn as_written(members: &mut IndexMap<String, Document>, properties: &Properties, name: &str) {
+    let written = properties.get(name).and_then(Document::as_str);
+    if let (Some(Document::String(text)), Some(written)) = (members.get_mut(name), written)
+        && text.eq_ignore_ascii_case(written)
+    {
+        written.clone_into(text);
+    }
 }
 
 /// The map's entry in capitals: templates may write enumerations of Batch in small letters (`managed`).

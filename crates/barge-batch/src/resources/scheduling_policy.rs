@@ -1,6 +1,6 @@
 //! `AWS::Batch::SchedulingPolicy`.
 
-use super::{completed, resource, update_tags};
+use super::{completed, kept, resource, update_tags};
 use crate::BatchService;
 use async_trait::async_trait;
 use barge_core::resource::PropertyType::{Map, String as Text};
@@ -17,7 +17,7 @@ const SCHEMA: ResourceSchema = ResourceSchema {
     properties: &[
         property("Name", Text).replaces(),
         property("FairsharePolicy", Map),
-        property("Tags", Map).replaces(),
+        property("Tags", Map).open(&["Tags"]).replaces(),
     ],
     attributes: &["Arn"],
 };
@@ -64,10 +64,14 @@ impl ResourceProvider for SchedulingPolicyProvider {
         &self,
         cx: &Context,
         physical_id: &str,
-        _properties: &Properties,
+        properties: &Properties,
     ) -> Result<Option<Reading>, AwsError> {
         let input = DescribeSchedulingPoliciesRequest { arns: vec![physical_id.to_owned()] };
         let found = self.0.describe_policies(cx, input).await?.scheduling_policies;
-        Ok(found.into_iter().flatten().next().map(|found| Reading::presence(resource("Arn", found.arn))))
+        Ok(found
+            .into_iter()
+            .flatten()
+            .next()
+            .map(|found| Reading::new(&SCHEMA, resource("Arn", found.arn.clone()), kept(found, properties, &[]))))
     }
 }

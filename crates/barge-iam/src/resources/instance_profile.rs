@@ -74,7 +74,14 @@ impl ResourceProvider for InstanceProfile {
         let name = id.to_owned();
         self.0
             .read(cx, move |account| {
-                Ok(account.find::<ProfileRecord>(&name)?.map(|profile| Reading::presence(resource(account, &profile))))
+                Ok(account.find::<ProfileRecord>(&name)?.map(|profile| {
+                    let kept = [
+                        ("InstanceProfileName", profile.name.as_str().into()),
+                        ("Path", profile.path.as_str().into()),
+                        ("Roles", profile.role.iter().map(String::as_str).collect()),
+                    ];
+                    Reading::new(&SCHEMA, resource(account, &profile), Document::map(kept))
+                }))
             })
             .await
     }

@@ -1,7 +1,7 @@
 //! AWS::IAM::ManagedPolicy (CloudFormation Template Reference, "AWS::IAM::ManagedPolicy").
 
 use super::properties::{document, first_id, name, pick, texts};
-use crate::account::Account;
+use crate::account::{Account, Record};
 use crate::managed_policies::PolicyName;
 use crate::records::{GroupRecord, Holder, PolicyRecord, RoleRecord, UserRecord};
 use crate::{IamService, grants, managed_policies, policy_versions};
@@ -99,10 +99,32 @@ impl ResourceProvider for ManagedPolicy {
         self.0
             .read(cx, move |account| {
                 let found = account.find::<PolicyRecord>(&PolicyName::parse(&arn)?.name)?;
-                found.map(|record| resource(account, &record).map(Reading::presence)).transpose()
+                found.map(|record| reading(account, &record)).transpose()
             })
             .await
     }
+}
+
+fn reading(account: &Account<'_>, record: &PolicyRecord) -> Result<Reading, AwsError> {
+    let arn = record.arn(account);
+    let default = record.versions.iter().find(|version| version.number == record.default_version);
+    let kept = [
+        ("Description", record.description.clone().into()),
+        ("Groups", holders::<GroupRecord>(account, &arn)?),
+        ("ManagedPolicyName", record.name.as_str().into()),
+        ("Path", record.path.as_str().into()),
+        ("PolicyDocument", default.map(|version| version.document.as_str()).into()),
+        ("Roles", holders::<RoleRecord>(account, &arn)?),
+        ("Users", holders::<UserRecord>(account, &arn)?),
+    ];
+    Ok(Reading::new(&SCHEMA, resource(account, record)?, Document::map(kept)))
+}
+
+/// The names of those of a kind that the policy is attached to.
+fn holders<H: Holder>(account: &Account<'_>, arn: &str) -> Result<Document, AwsError> {
+    let mut holders = account.list::<H>()?;
+    holders.retain_mut(|holder| holder.grants().attached.contains(arn));
+    Ok(holders.iter().map(Record::name).collect())
 }
 
 fn attach(account: &Account<'_>, arn: &str, properties: &Properties) -> Result<(), AwsError> {

@@ -80,10 +80,22 @@ impl ResourceProvider for PermissionResource {
         physical_id: &str,
         properties: &Properties,
     ) -> Result<Option<Reading>, AwsError> {
-        match self.service.statements(cx, &function_name(properties)) {
+        let function = function_name(properties);
+        match self.service.statements(cx, &function) {
             Ok(statements) => {
-                let there = statements.iter().any(|statement| statement.sid == physical_id);
-                Ok(there.then(|| Reading::presence(resource(physical_id))))
+                let found = statements.into_iter().find(|statement| statement.sid == physical_id);
+                Ok(found.map(|statement| {
+                    let kept = [
+                        ("Action", statement.action.into()),
+                        ("FunctionName", function.into()),
+                        ("Principal", statement.principal.into()),
+                        ("SourceArn", statement.source_arn.into()),
+                        ("SourceAccount", statement.source_account.into()),
+                        ("EventSourceToken", statement.event_source_token.into()),
+                        ("PrincipalOrgID", statement.principal_org_id.into()),
+                    ];
+                    Reading::new(&SCHEMA, resource(physical_id), Document::map(kept))
+                }))
             }
             Err(error) if error.is("ResourceNotFoundException") => Ok(None),
             Err(error) => Err(error),

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use barge_core::resource::{
     Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
-use barge_core::{AwsError, Context};
+use barge_core::{AwsError, Context, Document};
 use barge_wire::logs::DescribeLogStreamsRequest;
 use std::sync::Arc;
 
@@ -81,7 +81,8 @@ impl ResourceProvider for Stream {
                 // The name itself comes first among those that begin with it.
                 let first = found.log_streams.unwrap_or_default().into_iter().next();
                 let same = first.is_some_and(|stream| stream.log_stream_name.as_deref() == Some(physical_id));
-                Ok(same.then(|| Reading::presence(resource(physical_id))))
+                let kept = [("LogGroupName", group(properties).into()), ("LogStreamName", physical_id.into())];
+                Ok(same.then(|| Reading::new(&SCHEMA, resource(physical_id), Document::map(kept))))
             }
         }
     }
