@@ -3,7 +3,9 @@
 That nothing has drifted right after any deployment of any test is what `conftest.expect_no_drift` sees to.
 """
 
+import io
 import json
+import zipfile
 
 import pytest
 from botocore.exceptions import ClientError, WaiterError
@@ -30,8 +32,9 @@ class Stack:
     def body(self):
         return json.dumps({"Resources": self.resources, **self.template})
 
-    def update(self):
-        self.formation.update_stack(StackName=self.name, TemplateBody=self.body(), Capabilities=ALL)
+    def update(self, tags=()):
+        tags = [{"Key": k, "Value": v} for k, v in tags]
+        self.formation.update_stack(StackName=self.name, TemplateBody=self.body(), Capabilities=ALL, Tags=tags)
         self.formation.get_waiter("stack_update_complete").wait(StackName=self.name, WaiterConfig=QUICK)
 
     def ids(self):
@@ -227,6 +230,15 @@ def entry(ec2, ids, port):
 
 SSH = [{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
 HTTPS = [{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "10.0.0.0/16", "Description": "in"}]}]
+LAYER = {
+    "Layer": make(
+        "Lambda::LayerVersion", Content={"S3Bucket": "NAME", "S3Key": "layer.zip"}, CompatibleRuntimes=["python3.12"],
+        Description="d", LicenseInfo="MIT"),
+}
+TEMPLATES = {
+    "logs": LOGS, "people": PEOPLE, "functions": VERSIONED, "layers": LAYER, "tables": TABLE, "network": NETWORK, "batch": BATCH,
+    "parameters": {"X": PARAMETER}, "repositories": {"X": REPOSITORY}, "buckets": BUCKET,
+}
 ADD, REMOVE, NOT_EQUAL = "ADD", "REMOVE", "NOT_EQUAL"
 FILTER = {"logGroupName": None, "filterName": None, "metricTransformations": [
     {"metricName": "m", "metricNamespace": "n", "metricValue": "1", "dimensions": {"d": "$.d"}}]}
@@ -353,6 +365,14 @@ CHANGES = {
         lambda c, ids: c.update_table(TableName=ids["X"], ProvisionedThroughput=capacity(5)),
         [("/ProvisionedThroughput/ReadCapacityUnits", "5", "7", NOT_EQUAL)]),
     "a table that is paid for by the request": (
+        TABLE, "X", "dynamodb",
+        lambda c, ids: c.update_table(TableName=ids["X"], BillingMode="PAY_PER_REQUEST"),
+        lambda c, ids: c.update_table(
+            TableName=ids["X"], BillingMode="PROVISIONED", ProvisionedThroughput=capacity(5),
+            GlobalSecondaryIndexUpdates=[{"Update": {
+                "IndexName": "index", "ProvisionedThroughput": {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}}}]),
+        [("/ProvisionedThroughput", '{"ReadCapacityUnits":"5","WriteCapacityUnits":5}', "null", REMOVE)]),
+    "a table that must not go": (
         TABLE, "X", "dynamodb",
         lambda c, ids: c.update_table(TableName=ids["X"], DeletionProtectionEnabled=True),
         lambda c, ids: c.update_table(TableName=ids["X"], DeletionProtectionEnabled=False),
@@ -481,17 +501,41 @@ CHANGES = {
 
 
 def named(resources, name):
-    return json.loads(json.dumps(resources).replace("NAME", name))
+    """The resources with the test's name where they say NAME, also as the name of a function that a permission is for."""
+    resources = json.loads(json.dumps(resources).replace("NAME", name))
+    if "Permission" in resources:
+        resources["X"]["Properties"]["FunctionName"] = name
+        resources["Permission"]["DependsOn"] = "X"
+    return resources
+
+
+def test_every_type_is_in_a_template_here(server):
+    types = {line.split()[0] for line in server.barge("resources").stdout.splitlines()}
+    used = {resource["Type"] for template in TEMPLATES.values() for resource in template.values()}
+    assert {name for name in types - used if not name.startswith("AWS::CloudFormation::")} == set()
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_nothing_drifts_by_being_made_or_updated(aws, name, template):
+    if template == "layers":
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as layer:
+            layer.writestr("python/x.py", "")
+        aws("s3").create_bucket(Bucket=name)
+        aws("s3").put_object(Bucket=name, Key="layer.zip", Body=archive.getvalue())
+    stack = Stack(aws("cloudformation"), name, named(TEMPLATES[template], name), [("team", "data"), ("old", "x")])
+    statuses = lambda: {r: d["StackResourceDriftStatus"] for r, d in stack.detect()[1].items()}
+    expected = dict.fromkeys(stack.resources, "IN_SYNC")
+    assert statuses() == expected
+    stack.update([("team", "web"), ("new", "y")])
+    assert statuses() == expected
+    stack.delete()
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_is_found_and_goes_with_its_undoing(aws, name, change):
     resources, resource, service, meddle, undo, expected = CHANGES[change]
-    if "Permission" in resources:
-        resources = named(resources, name)
-        resources["X"]["Properties"]["FunctionName"] = name
-        resources["Permission"]["DependsOn"] = "X"
-    stack, client = Stack(aws("cloudformation"), name, resources), aws(service)
+    stack, client = Stack(aws("cloudformation"), name, named(resources, name)), aws(service)
     ids = stack.ids()
     assert stack.differences(resource) == []
     meddle(client, ids)

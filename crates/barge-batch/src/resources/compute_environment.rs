@@ -57,7 +57,7 @@ impl ResourceProvider for ComputeEnvironmentProvider {
         &self,
         cx: &Context,
         physical_id: &str,
-        old: &Properties,
+        _old: &Properties,
         new: &Creation,
     ) -> Result<Resource, AwsError> {
         let mut change = normalized(&new.properties);
@@ -67,7 +67,7 @@ impl ResourceProvider for ComputeEnvironmentProvider {
         change.insert("ComputeEnvironment".to_owned(), physical_id.into());
         let change: UpdateComputeEnvironmentRequest = from_properties(&Document::Map(change))?;
         self.0.update_environment(cx, change).await?;
-        update_tags(&self.0, cx, physical_id, old, new).await?;
+        update_tags(&self.0, cx, physical_id, new).await?;
         Ok(resource("ComputeEnvironmentArn", physical_id.to_owned()))
     }
 

@@ -63,7 +63,7 @@ impl ResourceProvider for ConsumableResourceProvider {
         &self,
         cx: &Context,
         physical_id: &str,
-        old: &Properties,
+        _old: &Properties,
         new: &Creation,
     ) -> Result<Resource, AwsError> {
         let wanted: CreateConsumableResourceRequest = from_properties(&completed(new, "ConsumableResourceName"))?;
@@ -74,7 +74,7 @@ impl ResourceProvider for ConsumableResourceProvider {
             client_token: None,
         };
         self.0.update_consumable(cx, change).await?;
-        update_tags(&self.0, cx, physical_id, old, new).await?;
+        update_tags(&self.0, cx, physical_id, new).await?;
         self.made(cx, physical_id).await
     }
 

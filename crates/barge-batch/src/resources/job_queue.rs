@@ -52,7 +52,7 @@ impl ResourceProvider for JobQueueProvider {
         &self,
         cx: &Context,
         physical_id: &str,
-        old: &Properties,
+        _old: &Properties,
         new: &Creation,
     ) -> Result<Resource, AwsError> {
         let mut change = normalized(&new.properties);
@@ -64,7 +64,7 @@ impl ResourceProvider for JobQueueProvider {
         change.insert("JobQueue".to_owned(), physical_id.into());
         let change: UpdateJobQueueRequest = from_properties(&Document::Map(change))?;
         self.0.update_queue(cx, change).await?;
-        update_tags(&self.0, cx, physical_id, old, new).await?;
+        update_tags(&self.0, cx, physical_id, new).await?;
         Ok(resource("JobQueueArn", physical_id.to_owned()))
     }
 

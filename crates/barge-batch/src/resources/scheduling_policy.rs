@@ -40,7 +40,7 @@ impl ResourceProvider for SchedulingPolicyProvider {
         &self,
         cx: &Context,
         physical_id: &str,
-        old: &Properties,
+        _old: &Properties,
         new: &Creation,
     ) -> Result<Resource, AwsError> {
         // A template that says nothing of shares means the default policy.
@@ -52,7 +52,7 @@ impl ResourceProvider for SchedulingPolicyProvider {
             ..UpdateSchedulingPolicyRequest::default()
         };
         self.0.update_policy(cx, change).await?;
-        update_tags(&self.0, cx, physical_id, old, new).await?;
+        update_tags(&self.0, cx, physical_id, new).await?;
         Ok(resource("Arn", physical_id.to_owned()))
     }
 

@@ -108,7 +108,8 @@ async fn a_queue_and_an_environment_change_in_place() {
         all.await.unwrap().job_queues.unwrap().into_iter().next()
     };
     let now = until(shown).await;
-    assert_eq!((now.priority, now.state.as_str(), now.tags.unwrap().len()), (7, "DISABLED", 1));
+    let tags: Vec<String> = now.tags.unwrap().into_keys().collect();
+    assert_eq!((now.priority, now.state.as_str(), tags), (7, "DISABLED", vec!["b".to_owned(), "stack".to_owned()]));
     let environment = provider(&world, "AWS::Batch::ComputeEnvironment");
     let arn = "arn:aws:batch:us-east-1:000000000000:compute-environment/ce";
     let new = creation("t", r#"{"Type": "MANAGED", "ComputeResources": {"Type": "FARGATE", "MaxvCpus": 9}}"#);

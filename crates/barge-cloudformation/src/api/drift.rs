@@ -96,7 +96,7 @@ fn company<'a>(stack: &StackRecord, record: &ResourceRecord, all: &'a [ResourceR
         let properties = other.properties.as_ref()?;
         mentions(properties, &names).then_some((other.physical_id.as_deref()?, properties))
     });
-    Company { tags: stack.tags.clone(), attached: attached.collect() }
+    Company { tags: record.stack_tags.as_ref().unwrap_or(&stack.tags).clone(), attached: attached.collect() }
 }
 
 /// Whether one of `names` stands somewhere in `value`.

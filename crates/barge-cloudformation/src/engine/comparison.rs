@@ -62,7 +62,7 @@ pub(crate) struct Compared {
 /// What a stack puts on a resource beside the resource's own properties.
 #[derive(Default)]
 pub(crate) struct Company<'a> {
-    /// The stack's tags.
+    /// The stack's tags when the resource was made or changed last.
     pub(crate) tags: BTreeMap<String, String>,
     /// Other resources of the stack that name this one, as what attaches a rule or a policy to it does: physical id and
     /// properties.

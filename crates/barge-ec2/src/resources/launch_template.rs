@@ -35,9 +35,7 @@ impl NetworkResource for LaunchTemplate {
         let name = text(properties, "LaunchTemplateName").unwrap_or_else(|| creation.physical_name(LONGEST_NAME));
         let description = text(properties, "VersionDescription");
         let template = launch_templates::make(net, &name, data(properties)?, description)?;
-        let stack = creation.tags.iter();
-        let stack = stack.map(|(key, value)| Tag { key: Some(key.clone()), value: Some(value.clone()) });
-        tags::put(net, &template.id, &stack.chain(own_tags(properties)?).collect::<Vec<_>>())
+        set_tags(net, &template.id, creation)
     }
 
     fn resource(net: &Network<'_>, id: &str, _: &Properties) -> Result<Resource, AwsError> {
@@ -68,7 +66,7 @@ impl NetworkResource for LaunchTemplate {
             let description = text(&new.properties, "VersionDescription");
             launch_templates::make_version(net, id, data(&new.properties)?, description)?;
         }
-        Ok(())
+        set_tags(net, id, new)
     }
 
     fn delete(net: &Network<'_>, id: &str) -> Result<(), AwsError> {
@@ -80,6 +78,13 @@ impl NetworkResource for LaunchTemplate {
 fn data(properties: &Properties) -> Result<RequestLaunchTemplateData, AwsError> {
     let data = properties.get("LaunchTemplateData");
     from_properties(data.ok_or_else(|| errors::missing_parameter("LaunchTemplateData"))?)
+}
+
+fn set_tags(net: &Network<'_>, id: &str, creation: &Creation) -> Result<(), AwsError> {
+    let stack = creation.tags.iter();
+    let stack = stack.map(|(key, value)| Tag { key: Some(key.clone()), value: Some(value.clone()) });
+    net.remove_tag(id, None, None)?;
+    tags::put(net, id, &stack.chain(own_tags(&creation.properties)?).collect::<Vec<_>>())
 }
 
 /// The tags of the template itself, among those that it gives to what is launched.

@@ -345,6 +345,7 @@ fn blank(planned: PlannedResource, aim: Aim, now: Timestamp) -> ResourceRecord {
         next: None,
         before: None,
         aim: None,
+        stack_tags: None,
     }
 }
 
