@@ -14,6 +14,7 @@ import uuid
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BARGE = pathlib.Path(os.environ.get("BARGE", ROOT / "target/debug/barge"))
@@ -27,6 +28,29 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def expect_no_drift(formation):
+    """Whatever template a test deploys: when the client first sees the stack made or updated, nothing has drifted."""
+    seen = set()
+
+    def check(parsed, **_):
+        for stack in parsed.get("Stacks", []):
+            moment = (stack["StackId"], stack.get("LastUpdatedTime"))
+            if stack["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE") or moment in seen:
+                continue
+            seen.add(moment)
+            try:
+                formation.detect_stack_drift(StackName=stack["StackId"])
+                found = formation.describe_stack_resource_drifts(
+                    StackName=stack["StackId"], StackResourceDriftStatusFilters=["MODIFIED", "DELETED", "UNKNOWN"])
+            except (BotoCoreError, ClientError):
+                continue  # The next operation has begun, or the server has been killed.
+            drifted = [(d["ResourceType"], d["LogicalResourceId"], d["StackResourceDriftStatus"], d.get("DriftStatusReason"),
+                        d.get("PropertyDifferences")) for d in found["StackResourceDrifts"]]
+            assert not drifted, f"made by a template, and drifted: {drifted}"
+
+    formation.meta.events.register("after-call.cloudformation.DescribeStacks", check)
 
 
 class Server:
@@ -81,7 +105,10 @@ class Server:
         keys = dict(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY)
         settings = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=70)
         options = {"region_name": REGION, "config": settings, **keys, **config}
-        return boto3.client(service, endpoint_url=self.endpoint, **options)
+        client = boto3.client(service, endpoint_url=self.endpoint, **options)
+        if service == "cloudformation":
+            expect_no_drift(client)
+        return client
 
     def environment(self):
         """What `barge env` exports, for programs that are started here."""

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
 use barge_core::{AwsError, Context, Document};
 use std::collections::{BTreeMap, BTreeSet};
@@ -212,11 +212,9 @@ impl ResourceProvider for Fake {
         Ok(())
     }
 
-    async fn read(&self, _: &Context, physical_id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
-        let values = self.world.values();
-        let attributes = |value: &String| BTreeMap::from([("Value".to_owned(), value.as_str().into())]);
-        Ok(values
-            .get(physical_id)
-            .map(|value| Resource { physical_id: physical_id.to_owned(), attributes: attributes(value) }))
+    async fn read(&self, _: &Context, physical_id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
+        let made = self.world.inner().exists.get(physical_id).map(|(_, properties)| properties.clone());
+        let resource = Resource { physical_id: physical_id.to_owned(), attributes: BTreeMap::new() };
+        Ok(made.map(|properties| Reading { resource, properties: Some(properties) }))
     }
 }

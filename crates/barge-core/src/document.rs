@@ -124,6 +124,20 @@ from! {
     IndexMap<String, Document> => |v| Self::Map(v);
 }
 
+impl<T: Into<Document>> From<Option<T>> for Document {
+    /// `Null` for none.
+    fn from(value: Option<T>) -> Self {
+        value.map(Into::into).unwrap_or_default()
+    }
+}
+
+impl<T: Into<Document>> FromIterator<T> for Document {
+    /// A list.
+    fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
+        Self::List(values.into_iter().map(Into::into).collect())
+    }
+}
+
 impl Serialize for Document {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

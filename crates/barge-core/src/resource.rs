@@ -49,11 +49,27 @@ pub struct Property {
     pub update: UpdateBehavior,
     /// Whether its value, where a template gives one, is the resource's physical id.
     pub identifies: bool,
+    /// What a [`Reading`] tells of it.
+    pub readback: Readback,
 }
 
-/// A property that may be left out and can be changed in place.
+/// What can be read back of a property, and so how drift is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readback {
+    /// Its value. Members that a template does not set are the service's to fill in, apart from those of the maps within
+    /// it that are named here: their keys are the template's own, so that one more is drift.
+    Value {
+        /// Names of maps, the property's own among them where it is one, e.g. `Variables`.
+        open: &'static [&'static str],
+    },
+    /// Nothing: the service does not give it back, or does not keep it.
+    WriteOnly,
+}
+
+/// A property that may be left out, can be changed in place and can be read back.
 pub const fn property(name: &'static str, kind: PropertyType) -> Property {
-    Property { name, kind, required: false, update: UpdateBehavior::InPlace, identifies: false }
+    let readback = Readback::Value { open: &[] };
+    Property { name, kind, required: false, update: UpdateBehavior::InPlace, identifies: false, readback }
 }
 
 impl Property {
@@ -80,6 +96,25 @@ impl Property {
     pub const fn may_replace(self) -> Self {
         Self { update: UpdateBehavior::Conditional, ..self }
     }
+
+    /// This property, which can't be read back.
+    #[must_use]
+    pub const fn write_only(self) -> Self {
+        Self { readback: Readback::WriteOnly, ..self }
+    }
+
+    /// This property, within which the keys of the maps called `names` are the template's own ([`Readback::Value`]).
+    #[must_use]
+    pub const fn open(self, names: &'static [&'static str]) -> Self {
+        Self { readback: Readback::Value { open: names }, ..self }
+    }
+}
+
+/// Tags as most templates write them: a list of `Key` and `Value`.
+pub fn tag_list(tags: impl IntoIterator<Item = (String, String)>) -> Document {
+    tags.into_iter()
+        .map(|(key, value)| Document::map([("Key", key.into()), ("Value", Document::from(value))]))
+        .collect()
 }
 
 /// What a template may say about a resource type. A property that is not listed is refused by name.
@@ -141,6 +176,37 @@ pub struct Resource {
     pub attributes: BTreeMap<String, Document>,
 }
 
+/// A resource as it is now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// As a template sees it.
+    pub resource: Resource,
+    /// The present values of the type's properties, in the template's shape, out of what the service keeps: only those
+    /// that have one, and none that is write-only. `None` where the type's properties are not read; then it is only known
+    /// whether the resource is there.
+    pub properties: Option<Properties>,
+}
+
+impl Reading {
+    /// A resource of the type `schema`, and what is kept of it: what the type has no property for, or can't be read back, is
+    /// left out.
+    pub fn new(schema: &ResourceSchema, resource: Resource, mut kept: Properties) -> Self {
+        if let Document::Map(members) = &mut kept {
+            let readable = |name: &str| {
+                let mut properties = schema.properties.iter();
+                properties.any(|property| property.name == name && property.readback != Readback::WriteOnly)
+            };
+            members.retain(|name, value| readable(name) && *value != Document::Null);
+        }
+        Self { resource, properties: Some(kept) }
+    }
+
+    /// A resource of which only this is known: that it is there.
+    pub fn presence(resource: Resource) -> Self {
+        Self { resource, properties: None }
+    }
+}
+
 /// Creates, changes and removes resources of one type.
 ///
 /// Each call may be repeated after a crash, with the same request id in its context: a creation with a token that was used
@@ -188,14 +254,11 @@ pub trait ResourceProvider: Send + Sync {
     async fn existing(&self, cx: &Context, properties: &Properties) -> Result<Option<String>, AwsError> {
         let name = self.schema().identifier().and_then(|name| properties.get(name)).and_then(Document::scalar_text);
         let Some(name) = name else { return Ok(None) };
-        Ok(self.read(cx, &name, properties).await?.map(|found| found.physical_id))
+        Ok(self.read(cx, &name, properties).await?.map(|found| found.resource.physical_id))
     }
 
-    /// The resource as it is now; `None` where it is gone.
-    async fn read(
-        &self,
-        cx: &Context,
-        physical_id: &str,
-        properties: &Properties,
-    ) -> Result<Option<Resource>, AwsError>;
+    /// The resource as it is now; `None` where it is gone. `properties`, those it was made with, say which one is meant and
+    /// how the template wrote what may be written in several ways; nothing else of the reading may come from them.
+    async fn read(&self, cx: &Context, physical_id: &str, properties: &Properties)
+    -> Result<Option<Reading>, AwsError>;
 }

@@ -96,6 +96,11 @@ impl LaunchTemplateRecord {
         }
     }
 
+    /// The version that was made last.
+    pub(crate) fn latest(&self, net: &Network<'_>) -> Result<LaunchTemplateVersion, AwsError> {
+        self.show_version(net, self.version(self.number("$Latest")?)?)
+    }
+
     fn show_version(&self, net: &Network<'_>, version: &VersionRecord) -> Result<LaunchTemplateVersion, AwsError> {
         let data = Document::from_json(version.data.as_bytes()).map_err(AwsError::internal)?;
         Ok(LaunchTemplateVersion {

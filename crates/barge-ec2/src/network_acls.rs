@@ -68,7 +68,7 @@ impl EntryRecord {
         Self { direction, number: 100, protocol: "-1".to_owned(), allows: true, cidr: Cidr::ANYWHERE, ports, icmp }
     }
 
-    fn show(&self) -> NetworkAclEntry {
+    pub(crate) fn show(&self) -> NetworkAclEntry {
         NetworkAclEntry {
             cidr_block: Some(self.cidr.to_string()),
             egress: Some(self.direction == Direction::Egress),

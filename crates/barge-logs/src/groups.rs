@@ -213,16 +213,19 @@ impl CloudWatchLogs {
             .await
     }
 
-    /// A group's retention and tags; `None` where there is no such group.
+    /// A group and its tags; `None` where there is no such group.
     pub(crate) async fn group_state(
         &self,
         cx: &Context,
         name: &str,
-    ) -> Result<Option<(Option<i64>, BTreeMap<String, String>)>, AwsError> {
+    ) -> Result<Option<(Group, BTreeMap<String, String>)>, AwsError> {
         let (scope, name) = (cx.scope.clone(), name.to_owned());
         self.store
             .read(move |connection| match find(connection, &scope, &name) {
-                Ok(group) => Ok(Some((group.retention, crate::tags::get(connection, group.id)?))),
+                Ok(group) => {
+                    let tags = crate::tags::get(connection, group.id)?;
+                    Ok(Some((group, tags)))
+                }
                 Err(error) if error.is("ResourceNotFoundException") => Ok(None),
                 Err(error) => Err(error),
             })

@@ -340,7 +340,7 @@ async fn templates_make_groups_and_streams() {
     stream.delete(&f.cx(), &child.physical_id, &named.properties).await.unwrap();
     assert_eq!(stream.read(&f.cx(), &child.physical_id, &named.properties).await.unwrap(), None);
     group.update(&f.cx(), "/aws/batch/job", &first.properties, &named).await.unwrap();
-    assert_eq!(f.service.group_state(&f.cx(), "/aws/batch/job").await.unwrap().unwrap().0, None);
+    assert_eq!(f.service.group_state(&f.cx(), "/aws/batch/job").await.unwrap().unwrap().0.retention, None);
     group.delete(&f.cx(), "/aws/batch/job", &named.properties).await.unwrap();
     group.delete(&f.cx(), "/aws/batch/job", &named.properties).await.unwrap();
 }

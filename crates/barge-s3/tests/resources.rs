@@ -45,7 +45,7 @@ async fn a_bucket_of_a_template() {
         assert!(made.attributes.contains_key(*attribute), "{attribute}");
     }
     assert_eq!(buckets.create(&cx, &creation("one", &properties)).await.unwrap(), made, "a repeated creation");
-    assert_eq!(buckets.read(&cx, &made.physical_id, &Document::Null).await.unwrap(), Some(made.clone()));
+    assert_eq!(buckets.read(&cx, &made.physical_id, &Document::Null).await.unwrap().unwrap().resource, made);
 
     let path = |query: &str| format!("/{}{query}", made.physical_id);
     bench.put(&path("/a.csv"), "x").await;

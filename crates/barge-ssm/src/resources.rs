@@ -3,11 +3,11 @@
 use crate::SsmService;
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
 use barge_core::{AwsError, Context, Document};
 use barge_wire::from_properties;
-use barge_wire::ssm::{PutParameterRequest, Tag};
+use barge_wire::ssm::{ParameterTier, PutParameterRequest, Tag};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ const PROPERTIES: [Property; 8] = [
     property("AllowedPattern", PropertyType::String),
     property("DataType", PropertyType::String),
     property("Tier", PropertyType::String),
-    property("Tags", PropertyType::Map),
+    property("Tags", PropertyType::Map).open(&["Tags"]),
 ];
 
 /// Characters of a generated name.
@@ -52,6 +52,13 @@ fn request(creation: &Creation, name: &str) -> Result<PutParameterRequest, AwsEr
     members.shift_remove("Tags");
     members.insert("Name".to_owned(), name.into());
     from_properties(&Document::Map(members))
+}
+
+/// A tier as the template says it: the one that leaves the choice to the service is not kept.
+fn tier(properties: &Properties, now: ParameterTier) -> Document {
+    let chosen = ParameterTier::IntelligentTiering.as_str();
+    let written = text(properties, "Tier").filter(|tier| tier == chosen);
+    written.unwrap_or_else(|| now.as_str().to_owned()).into()
 }
 
 fn resource(name: &str, properties: &Properties) -> Resource {
@@ -89,13 +96,22 @@ impl ResourceProvider for Parameter {
         }
     }
 
-    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Reading>, AwsError> {
         match self.0.one(cx, id).await {
             Ok(found) => {
-                let mut now = resource(id, properties);
-                now.attributes.insert("Value".to_owned(), found.version.value.into());
-                now.attributes.insert("Type".to_owned(), found.version.kind.as_str().into());
-                Ok(Some(now))
+                let version = found.version;
+                let tags = found.tags.into_iter().map(|(key, value)| (key, value.into()));
+                let kept = Document::map([
+                    ("Name", id.into()),
+                    ("Type", version.kind.as_str().into()),
+                    ("Value", version.value.into()),
+                    ("Description", version.description.into()),
+                    ("AllowedPattern", version.allowed_pattern.into()),
+                    ("DataType", "text".into()),
+                    ("Tier", tier(properties, version.tier)),
+                    ("Tags", Document::map(tags)),
+                ]);
+                Ok(Some(Reading::new(&SCHEMA, resource(id, &kept), kept)))
             }
             Err(error) if error.is("ParameterNotFound") => Ok(None),
             Err(error) => Err(error),

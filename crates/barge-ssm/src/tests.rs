@@ -113,7 +113,7 @@ async fn a_template_s_parameter_lives_its_life() {
     let old = creation("1", "t1").properties;
     let changed = provider.update(cx, "/t/p", &old, &creation("2", "t1")).await.unwrap();
     assert_eq!(changed.attributes["Value"], "2".into());
-    assert_eq!(provider.read(cx, "/t/p", &old).await.unwrap(), Some(changed));
+    assert_eq!(provider.read(cx, "/t/p", &old).await.unwrap().unwrap().resource, changed);
     let found = service.one(cx, "/t/p").await.unwrap();
     assert_eq!(
         found.tags.into_iter().collect::<Vec<_>>(),

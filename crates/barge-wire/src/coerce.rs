@@ -35,6 +35,35 @@ pub fn from_properties<T: Typed>(properties: &Document) -> Result<T, AwsError> {
     T::from_document(document)
 }
 
+/// A value as a CloudFormation template writes it, the other way round: `jobQueueName` is `JobQueueName` again.
+pub fn to_properties<T: Typed>(value: T) -> Document {
+    as_template(value.into_document(), T::SHAPE)
+}
+
+fn as_template(document: Document, shape: &'static Shape) -> Document {
+    match (&shape.kind, document) {
+        (Kind::Structure(members), Document::Map(entries)) => {
+            let named = entries.into_iter().filter_map(|(name, value)| {
+                let member = members.iter().find(|member| member.name == name)?;
+                Some((capitalized(&name), as_template(value, member.shape)))
+            });
+            Document::map(named)
+        }
+        (Kind::List { entry, .. }, Document::List(entries)) => {
+            Document::List(entries.into_iter().map(|value| as_template(value, entry)).collect())
+        }
+        (Kind::Map { value: shape, .. }, Document::Map(entries)) => {
+            Document::map(entries.into_iter().map(|(key, value)| (key, as_template(value, shape))))
+        }
+        (_, document) => document,
+    }
+}
+
+fn capitalized(name: &str) -> String {
+    let mut rest = name.chars();
+    rest.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(rest).collect()
+}
+
 /// Why a tree does not have a shape.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Misfit {
@@ -213,6 +242,21 @@ mod tests {
         let request: CreateJobQueueRequest = from_properties(&properties.unwrap()).unwrap();
         assert_eq!((request.job_queue_name.as_str(), request.priority), ("q", 10));
         assert_eq!(request.compute_environment_order.unwrap()[0].order, 1);
+    }
+
+    #[test]
+    fn what_was_read_out_of_properties_is_written_as_them_again() {
+        let text = r#"{"JobQueueName":"q","Priority":10,"ComputeEnvironmentOrder":[{"Order":1,"ComputeEnvironment":"ce"}],"Tags":{"a":"b"}}"#;
+        let request: CreateJobQueueRequest = from_properties(&Document::from_json(text.as_bytes()).unwrap()).unwrap();
+        let again = to_properties(request);
+        let sorted =
+            |document: &Document| document.as_map().unwrap().keys().cloned().collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(sorted(&again), sorted(&Document::from_json(text.as_bytes()).unwrap()));
+        assert_eq!(
+            again.get("ComputeEnvironmentOrder"),
+            Document::from_json(text.as_bytes()).unwrap().get("ComputeEnvironmentOrder")
+        );
+        assert_eq!(again.get("Tags").unwrap().to_json(), r#"{"a":"b"}"#);
     }
 
     #[test]

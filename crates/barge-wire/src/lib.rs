@@ -13,7 +13,7 @@ mod shape;
 mod typed;
 mod validate;
 
-pub use coerce::from_properties;
+pub use coerce::{from_properties, to_properties};
 pub use operation::{Location, Operation};
 pub use protocol::Protocol;
 pub use service::{Description, Service};

@@ -125,7 +125,7 @@ impl Kind {
 }
 
 impl BatchService {
-    pub(super) async fn tags(&self, cx: &Context, arn: &str) -> Result<Tags, AwsError> {
+    pub(crate) async fn tags(&self, cx: &Context, arn: &str) -> Result<Tags, AwsError> {
         let tags = match tagged(cx, arn)? {
             Tagged::Resource(kind) => self.dispatcher.look(move |_, directory| kind.tags(directory)).await?,
             Tagged::Definition { name, revision } => {

@@ -1,11 +1,11 @@
 //! `AWS::Batch::ComputeEnvironment`.
 
 use super::disposal::{Disposable, dispose};
-use super::{completed, in_capitals, resource, update_tags};
+use super::{as_written, completed, in_capitals, kept, resource, update_tags};
 use crate::BatchService;
 use async_trait::async_trait;
 use barge_core::resource::PropertyType::{Map, String as Text};
-use barge_core::resource::{Creation, Properties, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{Creation, Properties, Reading, Resource, ResourceProvider, ResourceSchema, property};
 use barge_core::{AwsError, Context, Document};
 use barge_wire::batch::{
     Batch, CEState, CreateComputeEnvironmentRequest, DescribeComputeEnvironmentsRequest,
@@ -21,9 +21,9 @@ const SCHEMA: ResourceSchema = ResourceSchema {
         property("ComputeEnvironmentName", Text).replaces(),
         property("Type", Text).required().replaces(),
         property("State", Text),
-        property("ComputeResources", Map),
+        property("ComputeResources", Map).open(&["Tags"]),
         property("ServiceRole", Text),
-        property("Tags", Map),
+        property("Tags", Map).open(&["Tags"]),
     ],
     attributes: &["ComputeEnvironmentArn"],
 };
@@ -57,7 +57,7 @@ impl ResourceProvider for ComputeEnvironmentProvider {
         &self,
         cx: &Context,
         physical_id: &str,
-        old: &Properties,
+        _old: &Properties,
         new: &Creation,
     ) -> Result<Resource, AwsError> {
         let mut change = normalized(&new.properties);
@@ -67,7 +67,7 @@ impl ResourceProvider for ComputeEnvironmentProvider {
         change.insert("ComputeEnvironment".to_owned(), physical_id.into());
         let change: UpdateComputeEnvironmentRequest = from_properties(&Document::Map(change))?;
         self.0.update_environment(cx, change).await?;
-        update_tags(&self.0, cx, physical_id, old, new).await?;
+        update_tags(&self.0, cx, physical_id, new).await?;
         Ok(resource("ComputeEnvironmentArn", physical_id.to_owned()))
     }
 
@@ -79,15 +79,28 @@ impl ResourceProvider for ComputeEnvironmentProvider {
         &self,
         cx: &Context,
         physical_id: &str,
-        _properties: &Properties,
-    ) -> Result<Option<Resource>, AwsError> {
+        properties: &Properties,
+    ) -> Result<Option<Reading>, AwsError> {
         let input = DescribeComputeEnvironmentsRequest {
             compute_environments: Some(vec![physical_id.to_owned()]),
             ..DescribeComputeEnvironmentsRequest::default()
         };
         let found = self.0.describe_compute_environments(cx, input).await?.compute_environments;
         let found = found.into_iter().flatten().next();
-        Ok(found.map(|found| resource("ComputeEnvironmentArn", found.compute_environment_arn)))
+        Ok(found.map(|found| {
+            let resource = resource("ComputeEnvironmentArn", found.compute_environment_arn.clone());
+            let mut kept = kept(found, properties, &["Type", "State"]);
+            if let Some(written) = properties.get("ComputeResources")
+                && let Document::Map(members) = &mut kept
+                && let Some(Document::Map(resources)) = members.get_mut("ComputeResources")
+            {
+                as_written(resources, written, "Type");
+                // Between its bounds Batch itself moves it.
+                let written = written.get("DesiredvCpus").cloned();
+                resources.extend(written.map(|written| ("DesiredvCpus".to_owned(), written)));
+            }
+            Reading::new(&SCHEMA, resource, kept)
+        }))
     }
 }
 

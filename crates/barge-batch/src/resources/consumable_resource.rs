@@ -1,10 +1,10 @@
 //! `AWS::Batch::ConsumableResource`.
 
-use super::{completed, in_capitals, update_tags};
+use super::{completed, in_capitals, kept, update_tags};
 use crate::BatchService;
 use async_trait::async_trait;
 use barge_core::resource::PropertyType::{Integer, Map, String as Text};
-use barge_core::resource::{Creation, Properties, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{Creation, Properties, Reading, Resource, ResourceProvider, ResourceSchema, property};
 use barge_core::{AwsError, Context, Document};
 use barge_wire::batch::{
     CreateConsumableResourceRequest, DescribeConsumableResourceResponse, UpdateConsumableResourceRequest,
@@ -19,7 +19,7 @@ const SCHEMA: ResourceSchema = ResourceSchema {
         property("ConsumableResourceName", Text).replaces(),
         property("TotalQuantity", Integer).required(),
         property("ResourceType", Text).required().replaces(),
-        property("Tags", Map).replaces(),
+        property("Tags", Map).open(&["Tags"]).replaces(),
     ],
     attributes: &["ConsumableResourceArn", "AvailableQuantity", "InUseQuantity", "CreatedAt"],
 };
@@ -63,7 +63,7 @@ impl ResourceProvider for ConsumableResourceProvider {
         &self,
         cx: &Context,
         physical_id: &str,
-        old: &Properties,
+        _old: &Properties,
         new: &Creation,
     ) -> Result<Resource, AwsError> {
         let wanted: CreateConsumableResourceRequest = from_properties(&completed(new, "ConsumableResourceName"))?;
@@ -74,7 +74,7 @@ impl ResourceProvider for ConsumableResourceProvider {
             client_token: None,
         };
         self.0.update_consumable(cx, change).await?;
-        update_tags(&self.0, cx, physical_id, old, new).await?;
+        update_tags(&self.0, cx, physical_id, new).await?;
         self.made(cx, physical_id).await
     }
 
@@ -86,10 +86,13 @@ impl ResourceProvider for ConsumableResourceProvider {
         &self,
         cx: &Context,
         physical_id: &str,
-        _properties: &Properties,
-    ) -> Result<Option<Resource>, AwsError> {
+        properties: &Properties,
+    ) -> Result<Option<Reading>, AwsError> {
         match self.0.describe_consumable(cx, physical_id).await {
-            Ok(found) => Ok(Some(shown(found))),
+            Ok(found) => {
+                let kept = kept(found.clone(), properties, &["ResourceType"]);
+                Ok(Some(Reading::new(&SCHEMA, shown(found), kept)))
+            }
             Err(error) if error.is("ClientException") => Ok(None),
             Err(error) => Err(error),
         }

@@ -1,10 +1,10 @@
 //! `AWS::Batch::JobDefinition`: each change is a new revision, and the old one is deregistered.
 
-use super::{completed, resource};
+use super::{completed, kept, resource};
 use crate::BatchService;
 use async_trait::async_trait;
 use barge_core::resource::PropertyType::{Boolean, Integer, List, Map, String as Text};
-use barge_core::resource::{Creation, Properties, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{Creation, Properties, Reading, Resource, ResourceProvider, ResourceSchema, property};
 use barge_core::{AwsError, Context};
 use barge_wire::batch::{Batch, DescribeJobDefinitionsRequest, RegisterJobDefinitionRequest};
 use barge_wire::from_properties;
@@ -19,13 +19,13 @@ const SCHEMA: ResourceSchema = ResourceSchema {
         property("EcsProperties", Map).replaces(),
         property("NodeProperties", Map).replaces(),
         property("ConsumableResourceProperties", Map).replaces(),
-        property("Parameters", Map).replaces(),
+        property("Parameters", Map).replaces().open(&["Parameters"]),
         property("PlatformCapabilities", List).replaces(),
         property("PropagateTags", Boolean).replaces(),
         property("RetryStrategy", Map).replaces(),
         property("SchedulingPriority", Integer).replaces(),
         property("Timeout", Map).replaces(),
-        property("Tags", Map).replaces(),
+        property("Tags", Map).open(&["Tags"]).replaces(),
     ],
     attributes: &["JobDefinitionArn"],
 };
@@ -53,7 +53,7 @@ impl ResourceProvider for JobDefinitionProvider {
     ) -> Result<Resource, AwsError> {
         // Only where nothing that makes a revision differs: then it is as it should be.
         let found = self.read(cx, physical_id, &new.properties).await?;
-        found.ok_or_else(|| AwsError::internal(format!("{physical_id} is gone")))
+        found.map(|found| found.resource).ok_or_else(|| AwsError::internal(format!("{physical_id} is gone")))
     }
 
     async fn delete(&self, cx: &Context, physical_id: &str, properties: &Properties) -> Result<(), AwsError> {
@@ -67,14 +67,17 @@ impl ResourceProvider for JobDefinitionProvider {
         &self,
         cx: &Context,
         physical_id: &str,
-        _properties: &Properties,
-    ) -> Result<Option<Resource>, AwsError> {
+        properties: &Properties,
+    ) -> Result<Option<Reading>, AwsError> {
         let input = DescribeJobDefinitionsRequest {
             job_definitions: Some(vec![physical_id.to_owned()]),
             ..DescribeJobDefinitionsRequest::default()
         };
         let found = self.0.describe_job_definitions(cx, input).await?.job_definitions;
         let active = found.into_iter().flatten().find(|found| found.status.as_deref() == Some("ACTIVE"));
-        Ok(active.map(|found| resource("JobDefinitionArn", found.job_definition_arn)))
+        Ok(active.map(|found| {
+            let resource = resource("JobDefinitionArn", found.job_definition_arn.clone());
+            Reading::new(&SCHEMA, resource, kept(found, properties, &["Type"]))
+        }))
     }
 }

@@ -1,11 +1,11 @@
 //! `AWS::Batch::JobQueue`.
 
 use super::disposal::{Disposable, dispose};
-use super::{completed, in_capitals, resource, update_tags};
+use super::{completed, in_capitals, kept, resource, update_tags};
 use crate::BatchService;
 use async_trait::async_trait;
 use barge_core::resource::PropertyType::{Integer, List, Map, String as Text};
-use barge_core::resource::{Creation, Properties, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{Creation, Properties, Reading, Resource, ResourceProvider, ResourceSchema, property};
 use barge_core::{AwsError, Context, Document};
 use barge_wire::batch::{Batch, CreateJobQueueRequest, DescribeJobQueuesRequest, JQState, UpdateJobQueueRequest};
 use barge_wire::from_properties;
@@ -22,7 +22,7 @@ const SCHEMA: ResourceSchema = ResourceSchema {
         property("ComputeEnvironmentOrder", List),
         property("SchedulingPolicyArn", Text),
         property("JobStateTimeLimitActions", List),
-        property("Tags", Map),
+        property("Tags", Map).open(&["Tags"]),
     ],
     attributes: &["JobQueueArn"],
 };
@@ -52,7 +52,7 @@ impl ResourceProvider for JobQueueProvider {
         &self,
         cx: &Context,
         physical_id: &str,
-        old: &Properties,
+        _old: &Properties,
         new: &Creation,
     ) -> Result<Resource, AwsError> {
         let mut change = normalized(&new.properties);
@@ -64,7 +64,7 @@ impl ResourceProvider for JobQueueProvider {
         change.insert("JobQueue".to_owned(), physical_id.into());
         let change: UpdateJobQueueRequest = from_properties(&Document::Map(change))?;
         self.0.update_queue(cx, change).await?;
-        update_tags(&self.0, cx, physical_id, old, new).await?;
+        update_tags(&self.0, cx, physical_id, new).await?;
         Ok(resource("JobQueueArn", physical_id.to_owned()))
     }
 
@@ -76,15 +76,18 @@ impl ResourceProvider for JobQueueProvider {
         &self,
         cx: &Context,
         physical_id: &str,
-        _properties: &Properties,
-    ) -> Result<Option<Resource>, AwsError> {
+        properties: &Properties,
+    ) -> Result<Option<Reading>, AwsError> {
         let input = DescribeJobQueuesRequest {
             job_queues: Some(vec![physical_id.to_owned()]),
             ..DescribeJobQueuesRequest::default()
         };
         let found = self.0.describe_job_queues(cx, input).await?.job_queues;
         let found = found.into_iter().flatten().next();
-        Ok(found.map(|found| resource("JobQueueArn", found.job_queue_arn)))
+        Ok(found.map(|found| {
+            let resource = resource("JobQueueArn", found.job_queue_arn.clone());
+            Reading::new(&SCHEMA, resource, kept(found, properties, &["State"]))
+        }))
     }
 }
 

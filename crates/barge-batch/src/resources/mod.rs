@@ -10,6 +10,7 @@ mod scheduling_policy;
 use crate::BatchService;
 use barge_core::resource::{Creation, Properties, Resource, ResourceProvider};
 use barge_core::{AwsError, Context, Document};
+use barge_wire::{Typed, to_properties};
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,13 +30,10 @@ pub fn resources(service: &Arc<BatchService>) -> Vec<Arc<dyn ResourceProvider>> 
 fn completed(creation: &Creation, name: &str) -> Document {
     let mut properties = creation.properties.as_map().cloned().unwrap_or_default();
     properties.entry(name.to_owned()).or_insert_with(|| creation.physical_name(128).into());
-    let mut tags: IndexMap<String, Document> =
-        creation.tags.iter().map(|(key, value)| (key.clone(), value.as_str().into())).collect();
-    if let Some(own) = properties.get("Tags").and_then(Document::as_map) {
-        tags.extend(own.clone());
-    }
+    let tags = wanted_tags(creation);
     if !tags.is_empty() {
-        properties.insert("Tags".to_owned(), tags.into());
+        let tags = tags.into_iter().map(|(key, value)| (key, value.into()));
+        properties.insert("Tags".to_owned(), Document::map(tags));
     }
     Document::Map(properties)
 }
@@ -46,28 +44,45 @@ fn resource(attribute: &str, arn: String) -> Resource {
     Resource { physical_id: arn, attributes }
 }
 
-/// Gives a resource the tags that an update says, and takes those away that it no longer says.
-async fn update_tags(
-    service: &BatchService,
-    cx: &Context,
-    arn: &str,
-    old: &Properties,
-    new: &Creation,
-) -> Result<(), AwsError> {
-    let tags = |properties: &Properties| -> BTreeMap<String, String> {
-        let own = properties.get("Tags").and_then(Document::as_map);
-        let own = own.into_iter().flatten();
-        own.filter_map(|(key, value)| Some((key.clone(), value.scalar_text()?))).collect()
-    };
-    let (before, after) = (tags(old), tags(&new.properties));
-    let gone: Vec<String> = before.keys().filter(|key| !after.contains_key(*key)).cloned().collect();
+/// The stack's tags, under the resource's own.
+fn wanted_tags(creation: &Creation) -> BTreeMap<String, String> {
+    let own = creation.properties.get("Tags").and_then(Document::as_map).into_iter().flatten();
+    let own = own.filter_map(|(key, value)| Some((key.clone(), value.scalar_text()?)));
+    creation.tags.clone().into_iter().chain(own).collect()
+}
+
+/// Gives a resource the tags that an update says, and takes the others away.
+async fn update_tags(service: &BatchService, cx: &Context, arn: &str, new: &Creation) -> Result<(), AwsError> {
+    let (have, want) = (service.tags(cx, arn).await?, wanted_tags(new));
+    let gone: Vec<String> = have.keys().filter(|key| !want.contains_key(*key)).cloned().collect();
     if !gone.is_empty() {
         service.remove_tags(cx, arn, gone).await?;
     }
-    if after != before {
-        service.add_tags(cx, arn, after).await?;
+    if want.iter().any(|(key, value)| have.get(key) != Some(value)) {
+        service.add_tags(cx, arn, want).await?;
     }
     Ok(())
+}
+
+/// What a resource's description tells, with the words at `capitals` written as the template writes them.
+fn kept<T: Typed>(found: T, properties: &Properties, capitals: &[&str]) -> Properties {
+    let mut kept = to_properties(found);
+    if let Document::Map(members) = &mut kept {
+        for name in capitals {
+            as_written(members, properties, name);
+        }
+    }
+    kept
+}
+
+/// The map's entry as the template writes it, where that differs only in case.
+fn as_written(members: &mut IndexMap<String, Document>, properties: &Properties, name: &str) {
+    let written = properties.get(name).and_then(Document::as_str);
+    if let (Some(Document::String(text)), Some(written)) = (members.get_mut(name), written)
+        && text.eq_ignore_ascii_case(written)
+    {
+        written.clone_into(text);
+    }
 }
 
 /// The map's entry in capitals: templates may write enumerations of Batch in small letters (`managed`).

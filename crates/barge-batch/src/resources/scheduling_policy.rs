@@ -1,10 +1,10 @@
 //! `AWS::Batch::SchedulingPolicy`.
 
-use super::{completed, resource, update_tags};
+use super::{completed, kept, resource, update_tags};
 use crate::BatchService;
 use async_trait::async_trait;
 use barge_core::resource::PropertyType::{Map, String as Text};
-use barge_core::resource::{Creation, Properties, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{Creation, Properties, Reading, Resource, ResourceProvider, ResourceSchema, property};
 use barge_core::{AwsError, Context, Document};
 use barge_wire::batch::{
     CreateSchedulingPolicyRequest, DescribeSchedulingPoliciesRequest, FairsharePolicy, UpdateSchedulingPolicyRequest,
@@ -17,7 +17,7 @@ const SCHEMA: ResourceSchema = ResourceSchema {
     properties: &[
         property("Name", Text).replaces(),
         property("FairsharePolicy", Map),
-        property("Tags", Map).replaces(),
+        property("Tags", Map).open(&["Tags"]).replaces(),
     ],
     attributes: &["Arn"],
 };
@@ -40,7 +40,7 @@ impl ResourceProvider for SchedulingPolicyProvider {
         &self,
         cx: &Context,
         physical_id: &str,
-        old: &Properties,
+        _old: &Properties,
         new: &Creation,
     ) -> Result<Resource, AwsError> {
         // A template that says nothing of shares means the default policy.
@@ -52,7 +52,7 @@ impl ResourceProvider for SchedulingPolicyProvider {
             ..UpdateSchedulingPolicyRequest::default()
         };
         self.0.update_policy(cx, change).await?;
-        update_tags(&self.0, cx, physical_id, old, new).await?;
+        update_tags(&self.0, cx, physical_id, new).await?;
         Ok(resource("Arn", physical_id.to_owned()))
     }
 
@@ -64,10 +64,14 @@ impl ResourceProvider for SchedulingPolicyProvider {
         &self,
         cx: &Context,
         physical_id: &str,
-        _properties: &Properties,
-    ) -> Result<Option<Resource>, AwsError> {
+        properties: &Properties,
+    ) -> Result<Option<Reading>, AwsError> {
         let input = DescribeSchedulingPoliciesRequest { arns: vec![physical_id.to_owned()] };
         let found = self.0.describe_policies(cx, input).await?.scheduling_policies;
-        Ok(found.into_iter().flatten().next().map(|found| resource("Arn", found.arn)))
+        Ok(found
+            .into_iter()
+            .flatten()
+            .next()
+            .map(|found| Reading::new(&SCHEMA, resource("Arn", found.arn.clone()), kept(found, properties, &[]))))
     }
 }

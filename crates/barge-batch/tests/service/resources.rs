@@ -30,7 +30,8 @@ async fn create(world: &World, type_name: &str, token: &str, properties: &str) -
     let creation = creation(token, properties);
     let made = provider.create(&world.cx, &creation).await.unwrap();
     assert_eq!(provider.create(&world.cx, &creation).await.unwrap(), made, "the same token makes nothing new");
-    assert_eq!(provider.read(&world.cx, &made.physical_id, &creation.properties).await.unwrap().as_ref(), Some(&made));
+    let read = provider.read(&world.cx, &made.physical_id, &creation.properties).await.unwrap();
+    assert_eq!(read.unwrap().resource, made);
     let attribute = provider.schema().attributes[0];
     assert_eq!(made.attributes[attribute], Document::from(made.physical_id.as_str()));
     made
@@ -107,7 +108,8 @@ async fn a_queue_and_an_environment_change_in_place() {
         all.await.unwrap().job_queues.unwrap().into_iter().next()
     };
     let now = until(shown).await;
-    assert_eq!((now.priority, now.state.as_str(), now.tags.unwrap().len()), (7, "DISABLED", 1));
+    let tags: Vec<String> = now.tags.unwrap().into_keys().collect();
+    assert_eq!((now.priority, now.state.as_str(), tags), (7, "DISABLED", vec!["b".to_owned(), "stack".to_owned()]));
     let environment = provider(&world, "AWS::Batch::ComputeEnvironment");
     let arn = "arn:aws:batch:us-east-1:000000000000:compute-environment/ce";
     let new = creation("t", r#"{"Type": "MANAGED", "ComputeResources": {"Type": "FARGATE", "MaxvCpus": 9}}"#);

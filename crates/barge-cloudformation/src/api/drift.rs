@@ -1,23 +1,33 @@
 //! Drift: DetectStackDrift, DetectStackResourceDrift, DescribeStackDriftDetectionStatus, DescribeStackResourceDrifts. A
-//! resource is compared by what its type's provider reads: whether it is there, and its attributes. Detection ends before
-//! it is answered.
+//! resource is compared by what its type's provider reads: whether it is there, and the properties that the stack set.
+//! Detection ends before it is answered.
 
 use super::{CloudFormation, invalid, pages, updates};
-use crate::engine::{self, Detection, Drift, ResourceDrift, ResourceRecord, StackRecord};
-use barge_core::{AwsError, Context, Document, Principal};
+use crate::engine::{
+    self, Company, Compared, Detection, Difference, DifferenceKind, Drift, ResourceDrift, ResourceRecord, StackRecord,
+};
+use barge_core::resource::Reading;
+use barge_core::{AwsError, Context, Document};
 use barge_wire::cloudformation::{
     DescribeStackDriftDetectionStatusInput, DescribeStackDriftDetectionStatusOutput, DescribeStackResourceDriftsInput,
     DescribeStackResourceDriftsOutput, DetectStackDriftInput, DetectStackDriftOutput, DetectStackResourceDriftInput,
     DetectStackResourceDriftOutput, DifferenceType, PropertyDifference, StackDriftDetectionStatus,
     StackDriftInformation, StackDriftInformationSummary, StackDriftStatus, StackResourceDrift,
-    StackResourceDriftInformation, StackResourceDriftInformationSummary, StackResourceDriftStatus,
+    StackResourceDriftInformation, StackResourceDriftInformationSummary, StackResourceDriftStatus, StackStatus,
 };
 use std::collections::BTreeMap;
 
-/// The stack, where its resources can be compared now.
+/// The stack, where its resources can be compared now (CloudFormation User Guide, "Detect drift on an entire
+/// CloudFormation stack").
 async fn comparable(service: &CloudFormation, cx: &Context, name: &str) -> Result<StackRecord, AwsError> {
     let stack = updates::live(service, cx, name).await?;
-    if !stack.settled() {
+    let steady = [
+        StackStatus::CreateComplete,
+        StackStatus::UpdateComplete,
+        StackStatus::UpdateRollbackComplete,
+        StackStatus::UpdateRollbackFailed,
+    ];
+    if !stack.settled() || !steady.contains(&stack.status) {
         return Err(invalid(format!(
             "Drift detection cannot be performed on stack [{}] while it is in {} state.",
             stack.id, stack.status
@@ -26,45 +36,80 @@ async fn comparable(service: &CloudFormation, cx: &Context, name: &str) -> Resul
     Ok(stack)
 }
 
-/// Looks at a resource.
-async fn look(service: &CloudFormation, cx: &Context, stack: &StackRecord, record: &ResourceRecord) -> ResourceDrift {
-    let cx = Context { scope: stack.scope.clone(), principal: principal(stack), ..cx.clone() };
+/// Whether a type's resources are checked (CloudFormation User Guide, "Resource type support"): nested stacks are checked
+/// as stacks of their own, and what stands behind a custom resource only its function knows.
+fn supported(type_name: &str) -> bool {
+    !type_name.starts_with("AWS::CloudFormation::") && !type_name.starts_with("Custom::")
+}
+
+/// Looks at a resource, one of `all` of its stack's.
+async fn look(
+    service: &CloudFormation,
+    cx: &Context,
+    stack: &StackRecord,
+    record: &ResourceRecord,
+    all: &[ResourceRecord],
+) -> ResourceDrift {
+    let cx = Context { scope: stack.scope.clone(), principal: stack.principal.clone(), ..cx.clone() };
     let properties = record.properties.clone().unwrap_or_default();
     let physical_id = record.physical_id.clone().unwrap_or_default();
-    let found = match service.engine.registry().provider(&record.type_name) {
+    let provider = service.engine.registry().provider(&record.type_name);
+    let found = match &provider {
         Some(provider) => provider.read(&cx, &physical_id, &properties).await,
         None => Err(AwsError::not_implemented("AWS CloudFormation", &record.type_name)),
     };
-    let mut differences = Vec::new();
-    let (drift, reason) = match found {
-        Ok(None) => (Drift::Deleted, None),
-        Ok(Some(resource)) => {
-            for (name, expected) in &record.attributes {
-                let text = |value: &Document| value.scalar_text().unwrap_or_else(|| value.to_json());
-                if let Some(actual) = resource.attributes.get(name).filter(|actual| *actual != expected) {
-                    differences.push((name.clone(), text(expected), text(actual)));
-                }
-            }
-            (if differences.is_empty() { Drift::InSync } else { Drift::Modified }, None)
-        }
-        Err(error) => (Drift::Unknown, Some(error.message)),
-    };
-    ResourceDrift {
+    let mut drift = ResourceDrift {
         logical_id: record.logical_id.clone(),
         physical_id: record.physical_id.clone(),
         type_name: record.type_name.clone(),
-        drift,
+        drift: Drift::InSync,
         at: service.engine.ambient().clock.now(),
         expected: record.shown.clone(),
-        differences,
-        reason,
+        actual: None,
+        differences: Vec::new(),
+        reason: None,
+    };
+    match (found, provider) {
+        (Ok(Some(Reading { properties: Some(actual), .. })), Some(provider)) => {
+            let shown = record.shown.as_ref().and_then(|shown| Document::from_json(shown.as_bytes()).ok());
+            let shown = shown.unwrap_or_default();
+            let company = company(stack, record, all);
+            let Compared { differences, actual } =
+                engine::compare(provider.schema(), &properties, &shown, &actual, &company);
+            drift.drift = if differences.is_empty() { Drift::InSync } else { Drift::Modified };
+            (drift.actual, drift.differences) = (Some(actual.to_json()), differences);
+        }
+        (Ok(Some(_)), _) => {}
+        (Ok(None), _) => (drift.drift, drift.expected) = (Drift::Deleted, None),
+        (Err(error), _) => (drift.drift, drift.reason) = (Drift::Unknown, Some(error.message)),
+    }
+    drift
+}
+
+/// What the stack itself puts on a resource from outside (CloudFormation User Guide, "Considerations when detecting
+/// drift", on attachments).
+fn company<'a>(stack: &StackRecord, record: &ResourceRecord, all: &'a [ResourceRecord]) -> Company<'a> {
+    let attributes = record.attributes.values().filter_map(Document::as_str);
+    let names: Vec<&str> = attributes.chain(record.physical_id.as_deref()).collect();
+    let others = all.iter().filter(|other| other.logical_id != record.logical_id);
+    let attached = others.filter_map(|other| {
+        let properties = other.properties.as_ref()?;
+        mentions(properties, &names).then_some((other.physical_id.as_deref()?, properties))
+    });
+    Company { tags: record.stack_tags.as_ref().unwrap_or(&stack.tags).clone(), attached: attached.collect() }
+}
+
+/// Whether one of `names` stands somewhere in `value`.
+fn mentions(value: &Document, names: &[&str]) -> bool {
+    match value {
+        Document::String(text) => names.contains(&text.as_str()),
+        Document::List(list) => list.iter().any(|entry| mentions(entry, names)),
+        Document::Map(map) => map.values().any(|entry| mentions(entry, names)),
+        _ => false,
     }
 }
 
-fn principal(stack: &StackRecord) -> Principal {
-    stack.principal.clone()
-}
-
+/// The resources of a stack that are there.
 async fn resources(service: &CloudFormation, stack: &StackRecord) -> Result<Vec<ResourceRecord>, AwsError> {
     let id = stack.id.clone();
     let mut records = service.engine.store().read(move |db| engine::resources(db, &id)).await?;
@@ -88,8 +133,9 @@ pub(super) async fn detect(
         return Err(missing(&stack, unknown));
     }
     let mut found = Vec::new();
-    for record in records.iter().filter(|record| wanted.is_empty() || wanted.contains(&record.logical_id)) {
-        found.push(look(service, cx, &stack, record).await);
+    let wanted = |record: &&ResourceRecord| wanted.is_empty() || wanted.contains(&record.logical_id);
+    for record in records.iter().filter(wanted).filter(|record| supported(&record.type_name)) {
+        found.push(look(service, cx, &stack, record, &records).await);
     }
     let count = |wanted: &[Drift]| found.iter().filter(|found| wanted.contains(&found.drift)).count();
     let ambient = service.engine.ambient();
@@ -121,7 +167,10 @@ pub(super) async fn detect_one(
     let records = resources(service, &stack).await?;
     let record = records.iter().find(|record| record.logical_id == input.logical_resource_id);
     let record = record.ok_or_else(|| missing(&stack, &input.logical_resource_id))?;
-    let found = look(service, cx, &stack, record).await;
+    if !supported(&record.type_name) {
+        return Err(invalid(format!("Drift detection is not supported for resource type {}", record.type_name)));
+    }
+    let found = look(service, cx, &stack, record, &records).await;
     let (id, saved) = (stack.id.clone(), found.clone());
     service.engine.store().write(move |tx| engine::save_drift(tx, &id, &saved)).await?;
     Ok(DetectStackResourceDriftOutput { stack_resource_drift: described(found, &stack.id) })
@@ -136,20 +185,28 @@ fn status(drift: Drift) -> StackResourceDriftStatus {
     }
 }
 
+fn difference(found: Difference) -> PropertyDifference {
+    PropertyDifference {
+        property_path: found.path,
+        expected_value: found.expected,
+        actual_value: found.actual,
+        difference_type: match found.kind {
+            DifferenceKind::Add => DifferenceType::Add,
+            DifferenceKind::Remove => DifferenceType::Remove,
+            DifferenceKind::NotEqual => DifferenceType::NotEqual,
+        },
+    }
+}
+
 fn described(found: ResourceDrift, stack_id: &str) -> StackResourceDrift {
-    let differences = found.differences.into_iter().map(|(name, expected, actual)| PropertyDifference {
-        property_path: format!("/{name}"),
-        expected_value: expected,
-        actual_value: actual,
-        difference_type: DifferenceType::NotEqual,
-    });
     StackResourceDrift {
         stack_id: stack_id.to_owned(),
         logical_resource_id: found.logical_id,
         physical_resource_id: found.physical_id,
         resource_type: found.type_name,
         expected_properties: found.expected,
-        property_differences: Some(differences.collect()),
+        actual_properties: found.actual,
+        property_differences: Some(found.differences.into_iter().map(difference).collect()),
         stack_resource_drift_status: status(found.drift),
         timestamp: found.at,
         drift_status_reason: found.reason,

@@ -73,7 +73,7 @@ async fn provide(
         Call::Import { index, physical_id, properties } => {
             let found = provider()?.read(cx, &physical_id, &properties).await?;
             let gone = || AwsError::new(PLAIN, 404, format!("Resource {physical_id} does not exist any more"));
-            Ok(Happening::Created(index, found.ok_or_else(gone)?))
+            Ok(Happening::Created(index, found.ok_or_else(gone)?.resource))
         }
         Call::Update { index, physical_id, old, creation } => {
             let updated = provider()?.update(cx, &physical_id, &old, &creation).await;

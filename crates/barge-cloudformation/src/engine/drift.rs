@@ -1,5 +1,6 @@
 //! What is stored of drift detections: the latest finding for each resource, and each detection of a whole stack.
 
+use super::comparison::Difference;
 use super::tables::{all, execute, json, one};
 use barge_core::{AwsError, Timestamp};
 use barge_store::rusqlite::{Connection, Transaction, params};
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Drift {
     InSync,
-    /// Attributes differ.
+    /// Properties differ.
     Modified,
     Deleted,
     /// It could not be read.
@@ -24,10 +25,12 @@ pub(crate) struct ResourceDrift {
     pub(crate) type_name: String,
     pub(crate) drift: Drift,
     pub(crate) at: Timestamp,
-    /// The properties that the stack gave it, as JSON.
+    /// The properties that the stack gave it, as JSON; `None` where it is deleted.
     pub(crate) expected: Option<String>,
-    /// Attributes that differ: name, value when it was made or changed last, value now.
-    pub(crate) differences: Vec<(String, String, String)>,
+    /// The same properties as they are, as JSON; `None` where they were not compared.
+    #[serde(default)]
+    pub(crate) actual: Option<String>,
+    pub(crate) differences: Vec<Difference>,
     /// Why it could not be read.
     pub(crate) reason: Option<String>,
 }

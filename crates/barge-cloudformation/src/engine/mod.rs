@@ -5,6 +5,7 @@
 //! The operations' shapes and errors are the `api` module's.
 
 mod calls;
+mod comparison;
 mod context;
 mod difference;
 mod drift;
@@ -20,6 +21,7 @@ mod task;
 pub use plan::{Plan, PlannedResource};
 
 pub(crate) use calls::PLAIN;
+pub(crate) use comparison::{Company, Compared, Difference, DifferenceKind, compare};
 pub(crate) use difference::{Action, Comparison, Detail, Differences, Replacement, ResourceDifference, Source, Target};
 pub(crate) use drift::{
     Detection, Drift, ResourceDrift, detection, drifts, latest_detection, save_detection, save_drift,

@@ -249,6 +249,10 @@ pub(crate) struct ResourceRecord {
     /// What the new template says of it beside properties; counts once the update has succeeded.
     #[serde(default)]
     pub(crate) aim: Option<Aim>,
+    /// The stack's tags when it was made or changed last: what it may have been given of them. `None` in records of the
+    /// time when that was not kept.
+    #[serde(default)]
+    pub(crate) stack_tags: Option<BTreeMap<String, String>>,
 }
 
 impl ResourceRecord {

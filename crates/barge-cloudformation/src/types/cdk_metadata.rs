@@ -2,7 +2,9 @@
 //! reporting"). Nothing is made, and nothing is reported.
 
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
 use barge_core::{AwsError, Context};
 use std::collections::BTreeMap;
 
@@ -36,7 +38,7 @@ impl ResourceProvider for CdkMetadata {
         Ok(())
     }
 
-    async fn read(&self, _: &Context, physical_id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
-        Ok(Some(note(physical_id.to_owned())))
+    async fn read(&self, _: &Context, physical_id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
+        Ok(Some(Reading::presence(note(physical_id.to_owned()))))
     }
 }

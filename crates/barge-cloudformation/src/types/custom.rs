@@ -9,7 +9,7 @@ use crate::engine::{self, NO_ECHO};
 use async_trait::async_trait;
 use barge_core::ports::InvocationMode;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
 use barge_core::{Arn, AwsError, Context, Document};
 use indexmap::IndexMap;
@@ -194,8 +194,8 @@ impl ResourceProvider for CustomResource {
         mailbox.sent.then(|| told.unwrap_or_else(|| creation.physical_name(64)))
     }
 
-    async fn read(&self, _: &Context, physical_id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
-        Ok(Some(Resource { physical_id: physical_id.to_owned(), attributes: BTreeMap::new() }))
+    async fn read(&self, _: &Context, physical_id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
+        Ok(Some(Reading::presence(Resource { physical_id: physical_id.to_owned(), attributes: BTreeMap::new() })))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::engine::{Parent, StackRecord};
 use async_trait::async_trait;
 use barge_core::ids::SeededIds;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
 use barge_core::{AwsError, Context, Document, IdSource as _};
 use barge_wire::cloudformation::StackStatus;
@@ -178,8 +178,11 @@ impl ResourceProvider for NestedStack {
         embedded::find(&service, &id).await.ok()?.filter(StackRecord::live).map(|stack| stack.id)
     }
 
-    async fn read(&self, _: &Context, physical_id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, _: &Context, physical_id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         let service = self.home.service()?;
-        Ok(embedded::find(&service, physical_id).await?.filter(StackRecord::live).map(resource))
+        Ok(embedded::find(&service, physical_id)
+            .await?
+            .filter(StackRecord::live)
+            .map(|stack| Reading::presence(resource(stack))))
     }
 }

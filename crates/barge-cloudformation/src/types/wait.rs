@@ -4,7 +4,7 @@
 use super::{Home, failed, mailbox};
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
 use barge_core::{AwsError, Context, Document};
 use indexmap::IndexMap;
@@ -45,8 +45,8 @@ impl ResourceProvider for WaitHandle {
         mailbox::close(&*self.home.service()?, &made.token).await
     }
 
-    async fn read(&self, _: &Context, physical_id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
-        Ok(Some(Resource { physical_id: physical_id.to_owned(), attributes: BTreeMap::new() }))
+    async fn read(&self, _: &Context, physical_id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
+        Ok(Some(Reading::presence(Resource { physical_id: physical_id.to_owned(), attributes: BTreeMap::new() })))
     }
 }
 
@@ -147,8 +147,8 @@ impl ResourceProvider for WaitCondition {
         Ok(())
     }
 
-    async fn read(&self, _: &Context, physical_id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
-        Ok(Some(Resource { physical_id: physical_id.to_owned(), attributes: BTreeMap::new() }))
+    async fn read(&self, _: &Context, physical_id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
+        Ok(Some(Reading::presence(Resource { physical_id: physical_id.to_owned(), attributes: BTreeMap::new() })))
     }
 }
 

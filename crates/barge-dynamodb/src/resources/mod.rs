@@ -1,5 +1,6 @@
 //! The resource types that templates may use.
 
+mod reading;
 mod table;
 
 use crate::DynamoDb;

@@ -1,9 +1,10 @@
 //! `AWS::DynamoDB::Table` (AWS CloudFormation Template Reference).
 
+use super::reading::{kept, time_to_live};
 use crate::DynamoDb;
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
 use barge_core::{AwsError, Context, Document, Scope};
 use indexmap::IndexMap;
@@ -293,9 +294,22 @@ impl ResourceProvider for Table {
         }
     }
 
-    async fn read(&self, cx: &Context, physical_id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
-        let table = self.describe(&cx.scope, physical_id).await?;
-        Ok(table.map(|table| resource(physical_id, &table)))
+    async fn read(
+        &self,
+        cx: &Context,
+        physical_id: &str,
+        properties: &Properties,
+    ) -> Result<Option<Reading>, AwsError> {
+        let Some(table) = self.describe(&cx.scope, physical_id).await? else { return Ok(None) };
+        let expiry = self.ask(&cx.scope, "DescribeTimeToLive", named(physical_id, [])).await?;
+        let tags = self.tags(&cx.scope, text(&table, "TableArn")).await?;
+        let mut kept = kept(&table);
+        if let Document::Map(members) = &mut kept {
+            members.insert("Tags".to_owned(), tag_list(&tags));
+            let expiry = expiry.get("TimeToLiveDescription").cloned().unwrap_or_default();
+            members.insert("TimeToLiveSpecification".to_owned(), time_to_live(&expiry, properties));
+        }
+        Ok(Some(Reading::new(&SCHEMA, resource(physical_id, &table), kept)))
     }
 }
 

@@ -3,11 +3,13 @@
 use super::properties::request;
 use super::{NetworkResource, resource};
 use crate::addresses::{self, AddressRecord};
+use crate::describe::Described as _;
 use crate::kind::Kind;
 use crate::network::Network;
 use barge_core::AwsError;
 use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
 use barge_wire::ec2::ReleaseAddressRequest;
+use barge_wire::to_properties;
 
 pub(super) struct ElasticIp;
 
@@ -31,6 +33,10 @@ impl NetworkResource for ElasticIp {
     fn resource(net: &Network<'_>, id: &str, _: &Properties) -> Result<Resource, AwsError> {
         let address = net.get::<AddressRecord>(id)?.public_ip.to_string();
         Ok(resource(&address, [("AllocationId", id.into()), ("PublicIp", address.as_str().into())]))
+    }
+
+    fn properties(net: &Network<'_>, id: &str, _: &Properties) -> Result<Properties, AwsError> {
+        Ok(to_properties(net.get::<AddressRecord>(id)?.show(net, Vec::new())?))
     }
 
     fn delete(net: &Network<'_>, id: &str) -> Result<(), AwsError> {

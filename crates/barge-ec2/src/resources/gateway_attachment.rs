@@ -7,8 +7,10 @@ use crate::Ec2Service;
 use crate::internet_gateways::{self, InternetGatewayRecord};
 use crate::network::Network;
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
-use barge_core::{AwsError, Context};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
+use barge_core::{AwsError, Context, Document};
 use barge_wire::ec2::AttachInternetGatewayRequest;
 use std::sync::Arc;
 
@@ -51,12 +53,15 @@ impl ResourceProvider for GatewayAttachment {
         self.0.write(cx, move |net| gone(detach(net, &properties))).await
     }
 
-    async fn read(&self, cx: &Context, _: &str, properties: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, _: &str, properties: &Properties) -> Result<Option<Reading>, AwsError> {
         let properties = properties.clone();
         self.0
             .read(cx, move |net| {
                 let (gateway, vpc) = ends(&properties)?;
-                Ok(attached(net, &gateway, &vpc)?.then(|| shown(&vpc)))
+                Ok(attached(net, &gateway, &vpc)?.then(|| {
+                    let kept = [("InternetGatewayId", gateway.into()), ("VpcId", vpc.as_str().into())];
+                    Reading::new(&SCHEMA, shown(&vpc), Document::map(kept))
+                }))
             })
             .await
     }

@@ -4,8 +4,8 @@ use super::{NetworkResource, resource};
 use crate::internet_gateways::{self, InternetGatewayRecord};
 use crate::kind::Kind;
 use crate::network::Network;
-use barge_core::AwsError;
 use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
+use barge_core::{AwsError, Document};
 use barge_wire::ec2::DeleteInternetGatewayRequest;
 
 pub(super) struct InternetGateway;
@@ -25,6 +25,10 @@ impl NetworkResource for InternetGateway {
     fn resource(net: &Network<'_>, id: &str, _: &Properties) -> Result<Resource, AwsError> {
         net.get::<InternetGatewayRecord>(id)?;
         Ok(resource(id, [("InternetGatewayId", id.into())]))
+    }
+
+    fn properties(_: &Network<'_>, _: &str, _: &Properties) -> Result<Properties, AwsError> {
+        Ok(Document::map::<String>([]))
     }
 
     fn delete(net: &Network<'_>, id: &str) -> Result<(), AwsError> {

@@ -10,7 +10,7 @@ use crate::{errors, tags};
 use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
 use barge_core::{AwsError, Document};
 use barge_wire::ec2::{DeleteLaunchTemplateRequest, RequestLaunchTemplateData, Tag, TagSpecification};
-use barge_wire::from_properties;
+use barge_wire::{from_properties, to_properties};
 
 pub(super) struct LaunchTemplate;
 
@@ -35,9 +35,7 @@ impl NetworkResource for LaunchTemplate {
         let name = text(properties, "LaunchTemplateName").unwrap_or_else(|| creation.physical_name(LONGEST_NAME));
         let description = text(properties, "VersionDescription");
         let template = launch_templates::make(net, &name, data(properties)?, description)?;
-        let stack = creation.tags.iter();
-        let stack = stack.map(|(key, value)| Tag { key: Some(key.clone()), value: Some(value.clone()) });
-        tags::put(net, &template.id, &stack.chain(own_tags(properties)?).collect::<Vec<_>>())
+        set_tags(net, &template.id, creation)
     }
 
     fn resource(net: &Network<'_>, id: &str, _: &Properties) -> Result<Resource, AwsError> {
@@ -52,13 +50,23 @@ impl NetworkResource for LaunchTemplate {
         ))
     }
 
+    fn properties(net: &Network<'_>, id: &str, _: &Properties) -> Result<Properties, AwsError> {
+        let latest = to_properties(net.get::<LaunchTemplateRecord>(id)?.latest(net)?);
+        let own = [
+            ("ResourceType", Kind::LaunchTemplate.resource_type().into()),
+            ("Tags", net.tags(id)?.into_iter().map(to_properties).collect()),
+        ];
+        let own = ("TagSpecifications".to_owned(), Document::List(vec![Document::map(own)]));
+        Ok(Document::map(latest.as_map().cloned().unwrap_or_default().into_iter().chain([own])))
+    }
+
     fn update(net: &Network<'_>, id: &str, old: &Properties, new: &Creation) -> Result<(), AwsError> {
         let changed = |name: &str| old.get(name) != new.properties.get(name);
         if changed("LaunchTemplateData") || changed("VersionDescription") {
             let description = text(&new.properties, "VersionDescription");
             launch_templates::make_version(net, id, data(&new.properties)?, description)?;
         }
-        Ok(())
+        set_tags(net, id, new)
     }
 
     fn delete(net: &Network<'_>, id: &str) -> Result<(), AwsError> {
@@ -70,6 +78,13 @@ impl NetworkResource for LaunchTemplate {
 fn data(properties: &Properties) -> Result<RequestLaunchTemplateData, AwsError> {
     let data = properties.get("LaunchTemplateData");
     from_properties(data.ok_or_else(|| errors::missing_parameter("LaunchTemplateData"))?)
+}
+
+fn set_tags(net: &Network<'_>, id: &str, creation: &Creation) -> Result<(), AwsError> {
+    let stack = creation.tags.iter();
+    let stack = stack.map(|(key, value)| Tag { key: Some(key.clone()), value: Some(value.clone()) });
+    net.remove_tag(id, None, None)?;
+    tags::put(net, id, &stack.chain(own_tags(&creation.properties)?).collect::<Vec<_>>())
 }
 
 /// The tags of the template itself, among those that it gives to what is launched.

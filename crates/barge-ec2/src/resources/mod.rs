@@ -28,8 +28,9 @@ use crate::network::Network;
 use crate::tags;
 use async_trait::async_trait;
 use barge_core::ids::SeededIds;
-use barge_core::resource::{Creation, Properties, Resource, ResourceProvider, ResourceSchema};
+use barge_core::resource::{Creation, Properties, Reading, Resource, ResourceProvider, ResourceSchema};
 use barge_core::{AwsError, Context, Document};
+use barge_wire::to_properties;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -70,6 +71,9 @@ trait NetworkResource: Send + Sync + 'static {
 
     /// The record as a template sees it.
     fn resource(net: &Network<'_>, id: &str, properties: &Properties) -> Result<Resource, AwsError>;
+
+    /// The properties that the record shows, apart from tags; `given` says how the template wrote them.
+    fn properties(net: &Network<'_>, id: &str, given: &Properties) -> Result<Properties, AwsError>;
 
     /// Changes what can be changed in place, apart from tags.
     fn update(_: &Network<'_>, _id: &str, _old: &Properties, _new: &Creation) -> Result<(), AwsError> {
@@ -144,11 +148,18 @@ impl<R: NetworkResource> ResourceProvider for Provider<R> {
             .await
     }
 
-    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Reading>, AwsError> {
         let (physical_id, properties) = (id.to_owned(), properties.clone());
         self.0
             .read(cx, move |net| {
-                let found = R::record_id(net, &physical_id).and_then(|id| R::resource(net, &id, &properties));
+                let found = R::record_id(net, &physical_id).and_then(|id| {
+                    let resource = R::resource(net, &id, &properties)?;
+                    let mut kept = R::properties(net, &id, &properties)?;
+                    if let Document::Map(members) = &mut kept {
+                        members.insert("Tags".to_owned(), net.tags(&id)?.into_iter().map(to_properties).collect());
+                    }
+                    Ok(Reading::new(&R::SCHEMA, resource, kept))
+                });
                 properties::present(found)
             })
             .await

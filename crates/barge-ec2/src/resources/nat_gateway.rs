@@ -5,8 +5,8 @@ use super::{NetworkResource, resource};
 use crate::kind::Kind;
 use crate::nat_gateways::{self, NatRecord};
 use crate::network::Network;
-use barge_core::AwsError;
 use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
+use barge_core::{AwsError, Document};
 use barge_wire::ec2::DeleteNatGatewayRequest;
 
 pub(super) struct NatGateway;
@@ -36,6 +36,16 @@ impl NetworkResource for NatGateway {
             return Err(Kind::NatGateway.missing(id));
         }
         Ok(resource(id, [("EniId", nat.interface.into()), ("NatGatewayId", id.into())]))
+    }
+
+    fn properties(net: &Network<'_>, id: &str, _: &Properties) -> Result<Properties, AwsError> {
+        let nat = net.get::<NatRecord>(id)?;
+        Ok(Document::map([
+            ("AllocationId", nat.address.map(|elastic| elastic.allocation).into()),
+            ("ConnectivityType", nat.connectivity.as_str().into()),
+            ("PrivateIpAddress", nat.private_ip.to_string().into()),
+            ("SubnetId", nat.subnet.into()),
+        ]))
     }
 
     fn delete(net: &Network<'_>, id: &str) -> Result<(), AwsError> {

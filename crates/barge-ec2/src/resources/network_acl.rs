@@ -5,8 +5,8 @@ use super::{NetworkResource, resource};
 use crate::kind::Kind;
 use crate::network::Network;
 use crate::network_acls::{self, NetworkAclRecord};
-use barge_core::AwsError;
 use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
+use barge_core::{AwsError, Document};
 use barge_wire::ec2::DeleteNetworkAclRequest;
 
 pub(super) struct NetworkAcl;
@@ -29,6 +29,10 @@ impl NetworkResource for NetworkAcl {
     fn resource(net: &Network<'_>, id: &str, _: &Properties) -> Result<Resource, AwsError> {
         let acl = net.get::<NetworkAclRecord>(id)?;
         Ok(resource(&acl.id, [("Id", acl.id.clone().into())]))
+    }
+
+    fn properties(net: &Network<'_>, id: &str, _: &Properties) -> Result<Properties, AwsError> {
+        Ok(Document::map([("VpcId", net.get::<NetworkAclRecord>(id)?.vpc.into())]))
     }
 
     fn delete(net: &Network<'_>, id: &str) -> Result<(), AwsError> {

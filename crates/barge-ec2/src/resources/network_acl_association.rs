@@ -6,8 +6,10 @@ use crate::Ec2Service;
 use crate::network_acls::{self, NetworkAclRecord};
 use crate::subnets::SubnetRecord;
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
-use barge_core::{AwsError, Context};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
+use barge_core::{AwsError, Context, Document};
 use std::sync::Arc;
 
 pub(super) struct Association(pub(super) Arc<Ec2Service>);
@@ -59,12 +61,18 @@ impl ResourceProvider for Association {
             .await
     }
 
-    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         let id = id.to_owned();
         self.0
             .read(cx, move |net| {
-                let found = net.select::<SubnetRecord>(|subnet| subnet.acl_association == id)?;
-                Ok((!found.is_empty()).then(|| shown(&id)))
+                let found = net.select::<SubnetRecord>(|subnet| subnet.acl_association == id)?.pop();
+                let Some(subnet) = found else { return Ok(None) };
+                let acl = match subnet.acl {
+                    Some(acl) => acl,
+                    None => NetworkAclRecord::of_vpc(net, &subnet.vpc)?.id,
+                };
+                let kept = Document::map([("NetworkAclId", acl.into()), ("SubnetId", subnet.id.into())]);
+                Ok(Some(Reading::new(&SCHEMA, shown(&id), kept)))
             })
             .await
     }

@@ -4,12 +4,14 @@ use super::properties::{boolean, gone, required};
 use super::resource;
 use crate::Ec2Service;
 use crate::errors;
-use crate::network_acls::{self, Direction, NetworkAclRecord};
+use crate::network_acls::{self, Direction, EntryRecord, NetworkAclRecord};
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
 use barge_core::{AwsError, Context, Document};
 use barge_wire::ec2::{CreateNetworkAclEntryRequest, DeleteNetworkAclEntryRequest, ReplaceNetworkAclEntryRequest};
-use barge_wire::{Typed, from_properties};
+use barge_wire::{Typed, from_properties, to_properties};
 use indexmap::IndexMap;
 use std::sync::Arc;
 
@@ -84,17 +86,32 @@ impl ResourceProvider for Entry {
         self.0.write(cx, move |net| gone(network_acls::delete_entry(net, input))).await
     }
 
-    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Reading>, AwsError> {
         let acl = required(properties, "NetworkAclId")?;
         let direction = Direction::of(boolean(properties, "Egress")?.unwrap_or(false));
         let (number, id) = (number(properties)?, id.to_owned());
+        // The entry that the template's words mean: where it is the one that is there, they are its properties.
+        let written: CreateNetworkAclEntryRequest = wanted(properties)?;
+        let (meant, properties) = (network_acls::wanted(&written)?, properties.clone());
         self.0
             .read(cx, move |net| {
-                let acl = net.find::<NetworkAclRecord>(&acl)?;
-                Ok(acl.filter(|acl| acl.entry(direction, number).is_some()).map(|_| shown(&id)))
+                let Some(acl) = net.find::<NetworkAclRecord>(&acl)? else { return Ok(None) };
+                let Some(entry) = acl.entry(direction, number) else { return Ok(None) };
+                let kept = if *entry == meant { properties } else { plain(&acl.id, entry) };
+                Ok(Some(Reading::new(&SCHEMA, shown(&id), kept)))
             })
             .await
     }
+}
+
+fn plain(acl: &str, entry: &EntryRecord) -> Properties {
+    let mut shown = to_properties(entry.show());
+    if let Document::Map(members) = &mut shown {
+        members.insert("NetworkAclId".to_owned(), acl.into());
+        let icmp = members.shift_remove("IcmpTypeCode");
+        members.extend(icmp.map(|value| ("Icmp".to_owned(), value)));
+    }
+    shown
 }
 
 fn shown(id: &str) -> Resource {

@@ -1,5 +1,6 @@
 //! Reading a resource's properties.
 
+use crate::cidr::Cidr;
 use crate::errors;
 use crate::kind::is_missing;
 use barge_core::resource::{Creation, Properties};
@@ -51,6 +52,12 @@ pub(super) fn json(properties: &Properties, name: &str) -> Result<Option<String>
         Some(document @ Document::Map(_)) => Ok(Some(document.to_json())),
         Some(_) => Err(errors::invalid_value(format!("Property {name} must be JSON"))),
     }
+}
+
+/// A CIDR block as the template wrote it at `name`, or as it is where that is another.
+pub(super) fn cidr(given: &Properties, name: &str, now: Cidr) -> Document {
+    let written = text(given, name).filter(|text| text.parse() == Ok(now));
+    written.unwrap_or_else(|| now.to_string()).into()
 }
 
 /// The stack's tags and, over them, those of the resource.

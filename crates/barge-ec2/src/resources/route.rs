@@ -1,6 +1,6 @@
 //! AWS::EC2::Route (CloudFormation Template Reference, "AWS::EC2::Route"). A table and a destination name a route.
 
-use super::properties::{gone, request, required, text};
+use super::properties::{cidr, gone, request, required, text};
 use super::resource;
 use crate::Ec2Service;
 use crate::cidr::Cidr;
@@ -8,8 +8,10 @@ use crate::network::Network;
 use crate::route_tables::RouteTableRecord;
 use crate::routes::{self, RouteRecord, Target};
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
-use barge_core::{AwsError, Context};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
+use barge_core::{AwsError, Context, Document};
 use std::sync::Arc;
 
 pub(super) struct Route(pub(super) Arc<Ec2Service>);
@@ -71,9 +73,24 @@ impl ResourceProvider for Route {
             .await
     }
 
-    async fn read(&self, cx: &Context, _: &str, properties: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, _: &str, properties: &Properties) -> Result<Option<Reading>, AwsError> {
         let properties = properties.clone();
-        self.0.read(cx, move |net| find(net, &properties)?.map(|_| shown(&properties)).transpose()).await
+        self.0
+            .read(cx, move |net| {
+                let Some(route) = find(net, &properties)? else { return Ok(None) };
+                let target = match route.target {
+                    Target::InternetGateway(id) => ("GatewayId", id),
+                    Target::NatGateway(id) => ("NatGatewayId", id),
+                    Target::Interface(id) => ("NetworkInterfaceId", id),
+                };
+                let kept = [
+                    ("DestinationCidrBlock", cidr(&properties, "DestinationCidrBlock", route.destination)),
+                    ("RouteTableId", key(&properties)?.0.into()),
+                    (target.0, target.1.into()),
+                ];
+                Ok(Some(Reading::new(&SCHEMA, shown(&properties)?, Document::map(kept))))
+            })
+            .await
     }
 }
 

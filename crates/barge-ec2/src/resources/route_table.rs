@@ -5,8 +5,8 @@ use super::{NetworkResource, resource};
 use crate::kind::Kind;
 use crate::network::Network;
 use crate::route_tables::{self, RouteTableRecord};
-use barge_core::AwsError;
 use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
+use barge_core::{AwsError, Document};
 use barge_wire::ec2::DeleteRouteTableRequest;
 
 pub(super) struct RouteTable;
@@ -29,6 +29,10 @@ impl NetworkResource for RouteTable {
     fn resource(net: &Network<'_>, id: &str, _: &Properties) -> Result<Resource, AwsError> {
         net.get::<RouteTableRecord>(id)?;
         Ok(resource(id, [("RouteTableId", id.into())]))
+    }
+
+    fn properties(net: &Network<'_>, id: &str, _: &Properties) -> Result<Properties, AwsError> {
+        Ok(Document::map([("VpcId", net.get::<RouteTableRecord>(id)?.vpc.into())]))
     }
 
     fn delete(net: &Network<'_>, id: &str) -> Result<(), AwsError> {

@@ -3,10 +3,12 @@
 use super::properties::{gone, required};
 use super::resource;
 use crate::Ec2Service;
-use crate::route_tables;
+use crate::route_tables::{self, Found};
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
-use barge_core::{AwsError, Context};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
+use barge_core::{AwsError, Context, Document};
 use barge_wire::ec2::DisassociateRouteTableRequest;
 use std::sync::Arc;
 
@@ -46,9 +48,18 @@ impl ResourceProvider for Association {
         self.0.write(cx, move |net| gone(route_tables::disassociate(net, input))).await
     }
 
-    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         let id = id.to_owned();
-        self.0.read(cx, move |net| Ok(route_tables::find_association(net, &id)?.map(|_| shown(&id)))).await
+        self.0
+            .read(cx, move |net| {
+                let found = route_tables::find_association(net, &id)?;
+                let kept = found.map(|found| match found {
+                    Found::Main(table) => [("RouteTableId", table.id.into()), ("SubnetId", Document::Null)],
+                    Found::Subnet(table, to) => [("RouteTableId", table.id.into()), ("SubnetId", to.subnet.into())],
+                });
+                Ok(kept.map(|kept| Reading::new(&SCHEMA, shown(&id), Document::map(kept))))
+            })
+            .await
     }
 }
 

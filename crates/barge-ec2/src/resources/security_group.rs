@@ -2,7 +2,7 @@
 //! where the template names no VPC.
 
 use super::properties::{required, text};
-use super::security_group_rule::{permission, permission_members};
+use super::security_group_rule::{as_written, permission, permission_members};
 use super::{NetworkResource, resource};
 use crate::kind::Kind;
 use crate::network::Network;
@@ -50,6 +50,21 @@ impl NetworkResource for SecurityGroup {
         let attributes =
             [("GroupId", id.into()), ("Id", physical_id.as_str().into()), ("VpcId", group.vpc.clone().into())];
         Ok(resource(physical_id, attributes))
+    }
+
+    fn properties(net: &Network<'_>, id: &str, given: &Properties) -> Result<Properties, AwsError> {
+        let group = net.get::<GroupRecord>(id)?;
+        let mut kept = vec![
+            ("GroupDescription", group.description.as_str().into()),
+            ("GroupName", group.name.as_str().into()),
+            ("VpcId", group.vpc.as_str().into()),
+        ];
+        for (direction, name) in LISTS {
+            let written = given.get(name).and_then(Document::as_list).unwrap_or_default();
+            let rules = net.select::<RuleRecord>(|rule| rule.group == id && rule.direction == direction)?;
+            kept.push((name, rules.iter().map(|rule| as_written(net, &group, rule, written)).collect()));
+        }
+        Ok(Document::map(kept))
     }
 
     fn update(net: &Network<'_>, id: &str, old: &Properties, new: &Creation) -> Result<(), AwsError> {

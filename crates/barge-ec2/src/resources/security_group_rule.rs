@@ -6,11 +6,12 @@ use super::{NetworkResource, resource};
 use crate::errors;
 use crate::kind::Kind;
 use crate::network::Network;
-use crate::security_group_rules::{self as rules, Direction, RuleRecord};
-use crate::security_groups;
+use crate::security_group_rules::{self as rules, Direction, Peer, RuleRecord, Traffic};
+use crate::security_groups::{self, GroupRecord};
 use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
 use barge_core::{AwsError, Document};
 use barge_wire::ec2::{IpPermission, IpRange, Ipv6Range, PrefixListId, UserIdGroupPair};
+use indexmap::IndexMap;
 
 pub(super) struct Ingress;
 pub(super) struct Egress;
@@ -68,6 +69,10 @@ impl NetworkResource for Ingress {
         shown(net, id)
     }
 
+    fn properties(net: &Network<'_>, id: &str, given: &Properties) -> Result<Properties, AwsError> {
+        properties(net, id, given)
+    }
+
     fn update(net: &Network<'_>, id: &str, _: &Properties, new: &Creation) -> Result<(), AwsError> {
         set_description(net, id, &new.properties)
     }
@@ -103,6 +108,10 @@ impl NetworkResource for Egress {
         shown(net, id)
     }
 
+    fn properties(net: &Network<'_>, id: &str, given: &Properties) -> Result<Properties, AwsError> {
+        properties(net, id, given)
+    }
+
     fn update(net: &Network<'_>, id: &str, _: &Properties, new: &Creation) -> Result<(), AwsError> {
         set_description(net, id, &new.properties)
     }
@@ -135,6 +144,49 @@ fn peers(rule: &IpPermission) -> usize {
 fn shown(net: &Network<'_>, id: &str) -> Result<Resource, AwsError> {
     net.get::<RuleRecord>(id)?;
     Ok(resource(id, [("Id", id.into())]))
+}
+
+fn properties(net: &Network<'_>, id: &str, given: &Properties) -> Result<Properties, AwsError> {
+    let rule = net.get::<RuleRecord>(id)?;
+    let group = net.get::<GroupRecord>(&rule.group)?;
+    let mut kept = as_written(net, &group, &rule, std::slice::from_ref(given));
+    if let Document::Map(members) = &mut kept {
+        members.insert("GroupId".to_owned(), group.id.into());
+        members.insert("GroupName".to_owned(), group.name.into());
+    }
+    Ok(kept)
+}
+
+/// A group's rule as a template writes it: as one of the `written` does, where that means the same.
+pub(super) fn as_written(net: &Network<'_>, group: &GroupRecord, rule: &RuleRecord, written: &[Document]) -> Document {
+    let means = |written: &&Document| {
+        let permission = permission(written, rule.direction);
+        let meant = permission.and_then(|permission| rules::rules_of(net, group, rule.direction, &permission));
+        meant.is_ok_and(|meant| meant.iter().any(|meant| meant.same_as(rule)))
+    };
+    let members = written.iter().find(means).and_then(Document::as_map).cloned();
+    let mut members = members.unwrap_or_else(|| plain(rule));
+    members.insert("Description".to_owned(), rule.description.clone().into());
+    members.retain(|_, value| *value != Document::Null);
+    Document::Map(members)
+}
+
+/// A rule's members, apart from its description.
+fn plain(rule: &RuleRecord) -> IndexMap<String, Document> {
+    let (list, group) = match rule.direction {
+        Direction::Ingress => ("SourcePrefixListId", "SourceSecurityGroupId"),
+        Direction::Egress => ("DestinationPrefixListId", "DestinationSecurityGroupId"),
+    };
+    let peer = match &rule.peer {
+        Peer::Ipv4(cidr) => ("CidrIp", cidr.to_string()),
+        Peer::Ipv6(cidr) => ("CidrIpv6", cidr.clone()),
+        Peer::PrefixList(id) => (list, id.clone()),
+        Peer::Group(id) => (group, id.clone()),
+    };
+    let Traffic { protocol, from, to } = &rule.traffic;
+    let ports = (protocol != "-1").then_some([("FromPort", (*from).into()), ("ToPort", (*to).into())]);
+    let members = [("IpProtocol", protocol.as_str().into()), (peer.0, peer.1.into())];
+    members.into_iter().chain(ports.into_iter().flatten()).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn set_description(net: &Network<'_>, id: &str, properties: &Properties) -> Result<(), AwsError> {

@@ -1,13 +1,13 @@
 //! AWS::EC2::Subnet (CloudFormation Template Reference, "AWS::EC2::Subnet").
 
-use super::properties::{boolean, request};
+use super::properties::{boolean, cidr, request};
 use super::{NetworkResource, resource};
 use crate::kind::Kind;
 use crate::network::Network;
 use crate::regions;
 use crate::subnets::{self, SubnetRecord};
-use barge_core::AwsError;
 use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
+use barge_core::{AwsError, Document};
 use barge_wire::ec2::DeleteSubnetRequest;
 
 pub(super) struct Subnet;
@@ -55,6 +55,17 @@ impl NetworkResource for Subnet {
                 ("VpcId", subnet.vpc.into()),
             ],
         ))
+    }
+
+    fn properties(net: &Network<'_>, id: &str, given: &Properties) -> Result<Properties, AwsError> {
+        let subnet = net.get::<SubnetRecord>(id)?;
+        Ok(Document::map([
+            ("AvailabilityZoneId", regions::zone_id(&subnet.zone).into()),
+            ("AvailabilityZone", subnet.zone.into()),
+            ("CidrBlock", cidr(given, "CidrBlock", subnet.cidr)),
+            ("MapPublicIpOnLaunch", subnet.public_ip_on_launch.into()),
+            ("VpcId", subnet.vpc.into()),
+        ]))
     }
 
     fn update(net: &Network<'_>, id: &str, _: &Properties, new: &Creation) -> Result<(), AwsError> {

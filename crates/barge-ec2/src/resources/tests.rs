@@ -45,7 +45,7 @@ impl Stack {
         let again = provider.create(&self.bench.cx, &creation).await.unwrap();
         assert_eq!(first, again, "{logical_id}");
         let read = provider.read(&self.bench.cx, &first.physical_id, &creation.properties).await.unwrap();
-        assert_eq!(read.as_ref(), Some(&first), "{logical_id}");
+        assert_eq!(read.unwrap().resource, first, "{logical_id}");
         self.values.insert(logical_id.to_owned(), first.physical_id.clone());
         for attribute in provider.schema().attributes {
             let value = first.attributes.get(*attribute).unwrap_or_else(|| panic!("{logical_id} lacks {attribute}"));

@@ -1,6 +1,6 @@
 //! AWS::EC2::VPC (CloudFormation Template Reference, "AWS::EC2::VPC").
 
-use super::properties::{boolean, request};
+use super::properties::{boolean, cidr, request};
 use super::{NetworkResource, resource};
 use crate::kind::Kind;
 use crate::network::Network;
@@ -53,6 +53,16 @@ impl NetworkResource for Vpc {
                 ("VpcId", id.into()),
             ],
         ))
+    }
+
+    fn properties(net: &Network<'_>, id: &str, given: &Properties) -> Result<Properties, AwsError> {
+        let vpc = net.get::<VpcRecord>(id)?;
+        Ok(Document::map([
+            ("CidrBlock", cidr(given, "CidrBlock", vpc.cidr)),
+            ("EnableDnsHostnames", vpc.dns_hostnames.into()),
+            ("EnableDnsSupport", vpc.dns_support.into()),
+            ("InstanceTenancy", vpc.tenancy.as_str().into()),
+        ]))
     }
 
     fn update(net: &Network<'_>, id: &str, _: &Properties, new: &Creation) -> Result<(), AwsError> {

@@ -2,12 +2,14 @@
 
 use super::properties::{boolean, json, request, texts};
 use super::{NetworkResource, resource};
+use crate::describe::Described as _;
 use crate::kind::Kind;
 use crate::network::Network;
 use crate::vpc_endpoints::{self, EndpointRecord};
 use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
 use barge_core::{AwsError, Document};
 use barge_wire::ec2::{CreateVpcEndpointRequest, ModifyVpcEndpointRequest, VpcEndpointType};
+use barge_wire::to_properties;
 
 pub(super) struct VpcEndpoint;
 
@@ -64,6 +66,13 @@ impl NetworkResource for VpcEndpoint {
                 ("NetworkInterfaceIds", interfaces.collect::<Vec<_>>().into()),
             ],
         ))
+    }
+
+    fn properties(net: &Network<'_>, id: &str, _: &Properties) -> Result<Properties, AwsError> {
+        let endpoint = net.get::<EndpointRecord>(id)?;
+        let groups = ("SecurityGroupIds".to_owned(), endpoint.groups.iter().map(String::as_str).collect());
+        let shown = to_properties(endpoint.show(net, Vec::new())?);
+        Ok(Document::map(shown.as_map().cloned().unwrap_or_default().into_iter().chain([groups])))
     }
 
     fn update(net: &Network<'_>, id: &str, _: &Properties, new: &Creation) -> Result<(), AwsError> {

@@ -4,10 +4,11 @@ use crate::api::{Contents, policies, repositories};
 use crate::{EcrService, lifecycle, rows};
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+    tag_list,
 };
 use barge_core::{AwsError, Context, Document, Scope};
-use barge_wire::ecr::{CreateRepositoryRequest, error};
+use barge_wire::ecr::{CreateRepositoryRequest, EncryptionType, error};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,8 +18,8 @@ const PROPERTIES: &[Property] = &[
     property("ImageScanningConfiguration", PropertyType::Map),
     property("EncryptionConfiguration", PropertyType::Map).replaces(),
     property("RepositoryPolicyText", PropertyType::Json),
-    property("LifecyclePolicy", PropertyType::Map),
-    property("EmptyOnDelete", PropertyType::Boolean),
+    property("LifecyclePolicy", PropertyType::Map).open(&["LifecyclePolicyText"]),
+    property("EmptyOnDelete", PropertyType::Boolean).write_only(),
     property("Tags", PropertyType::List),
 ];
 
@@ -66,6 +67,21 @@ fn wanted(cx: &Context, creation: &Creation) -> Result<Wanted, AwsError> {
         creation.tags.iter().map(|(key, value)| barge_wire::ecr::Tag { key: key.clone(), value: value.clone() });
     request.tags = Some(stack_tags.chain(request.tags.into_iter().flatten()).collect());
     Ok(Wanted { request, policy, lifecycle })
+}
+
+fn kept(scope: &Scope, found: rows::Repository) -> Properties {
+    let lifecycle = found.lifecycle.map(|text| {
+        Document::map([("LifecyclePolicyText", text.into()), ("RegistryId", Document::from(scope.account.as_str()))])
+    });
+    Document::map([
+        ("RepositoryName", found.name.into()),
+        ("ImageTagMutability", found.mutability.as_str().into()),
+        ("ImageScanningConfiguration", Document::map([("ScanOnPush", found.scan_on_push.into())])),
+        ("EncryptionConfiguration", Document::map([("EncryptionType", EncryptionType::Aes256.as_str().into())])),
+        ("RepositoryPolicyText", found.policy.into()),
+        ("LifecyclePolicy", lifecycle.into()),
+        ("Tags", tag_list(found.tags)),
+    ])
 }
 
 impl Provider {
@@ -129,9 +145,12 @@ impl ResourceProvider for Provider {
         }
     }
 
-    async fn read(&self, cx: &Context, physical_id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, physical_id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         match self.0.repository(&cx.scope, physical_id).await {
-            Ok(_) => Ok(Some(self.resource(&cx.scope, physical_id))),
+            Ok(found) => {
+                let resource = self.resource(&cx.scope, physical_id);
+                Ok(Some(Reading::new(&SCHEMA, resource, kept(&cx.scope, found))))
+            }
             Err(error) if error.is("RepositoryNotFoundException") => Ok(None),
             Err(error) => Err(error),
         }

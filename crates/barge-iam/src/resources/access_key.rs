@@ -5,9 +5,12 @@ use crate::access_keys::{self, KeyRecord};
 use crate::{IamService, errors};
 use async_trait::async_trait;
 use barge_core::ids::SeededIds;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
 use barge_core::{AwsError, Context, IdSource as _};
 use barge_wire::iam::StatusType;
+use barge_wire::to_properties;
 use std::sync::Arc;
 
 pub(super) struct AccessKey(pub(super) Arc<IamService>);
@@ -15,7 +18,7 @@ pub(super) struct AccessKey(pub(super) Arc<IamService>);
 static SCHEMA: ResourceSchema = ResourceSchema {
     type_name: "AWS::IAM::AccessKey",
     properties: &[
-        property("Serial", PropertyType::Integer).replaces(),
+        property("Serial", PropertyType::Integer).replaces().write_only(),
         property("Status", PropertyType::String),
         property("UserName", PropertyType::String).required().replaces(),
     ],
@@ -69,9 +72,14 @@ impl ResourceProvider for AccessKey {
         }
     }
 
-    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         let id = id.to_owned();
-        self.0.read(cx, move |account| Ok(access_keys::find(account, &id)?.map(|key| resource(&key)))).await
+        self.0
+            .read(cx, move |account| {
+                let found = access_keys::find(account, &id)?;
+                Ok(found.map(|key| Reading::new(&SCHEMA, resource(&key), to_properties(key.show()))))
+            })
+            .await
     }
 }
 

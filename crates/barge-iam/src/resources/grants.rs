@@ -2,7 +2,7 @@
 
 use super::properties::{document, text, texts};
 use crate::account::Account;
-use crate::records::Holder;
+use crate::records::{Grants, Holder};
 use crate::{errors, grants, managed_policies, policy_document};
 use barge_core::resource::Properties;
 use barge_core::{AwsError, Document};
@@ -30,6 +30,17 @@ pub(super) fn revoke<H: Holder>(holder: &mut H, properties: &Properties) -> Resu
         holder.grants().inline.remove(&policy_name(policy)?);
     }
     Ok(())
+}
+
+/// The policies that a role, user or group has, as a template gives them.
+pub(super) fn held(grants: &Grants) -> [(&'static str, Document); 2] {
+    let policy = |(name, document): (&String, &String)| {
+        Document::map([("PolicyName", name.as_str().into()), ("PolicyDocument", Document::from(document.as_str()))])
+    };
+    [
+        ("ManagedPolicyArns", grants.attached.iter().map(String::as_str).collect()),
+        ("Policies", grants.inline.iter().map(policy).collect()),
+    ]
 }
 
 fn policy_name(policy: &Document) -> Result<String, AwsError> {

@@ -1,12 +1,14 @@
 //! AWS::IAM::Group (CloudFormation Template Reference, "AWS::IAM::Group").
 
-use super::grants::{grant, revoke};
+use super::grants::{grant, held, revoke};
 use super::properties::{first_id, name, pick, text};
 use crate::account::Account;
 use crate::records::GroupRecord;
 use crate::{IamService, groups};
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
 use barge_core::{AwsError, Context, Document};
 use barge_wire::from_properties;
 use barge_wire::iam::CreateGroupRequest;
@@ -20,7 +22,7 @@ static SCHEMA: ResourceSchema = ResourceSchema {
         property("GroupName", PropertyType::String).identifies(),
         property("ManagedPolicyArns", PropertyType::List),
         property("Path", PropertyType::String),
-        property("Policies", PropertyType::List),
+        property("Policies", PropertyType::List).open(&["PolicyDocument"]),
     ],
     attributes: &["Arn"],
 };
@@ -76,10 +78,10 @@ impl ResourceProvider for Group {
             .await
     }
 
-    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         let name = id.to_owned();
         self.0
-            .read(cx, move |account| Ok(account.find::<GroupRecord>(&name)?.map(|group| resource(account, &group))))
+            .read(cx, move |account| Ok(account.find::<GroupRecord>(&name)?.map(|group| reading(account, &group))))
             .await
     }
 }
@@ -89,4 +91,9 @@ fn resource(account: &Account<'_>, group: &GroupRecord) -> Resource {
         physical_id: group.name.clone(),
         attributes: std::iter::once(("Arn".to_owned(), group.arn(account).into())).collect(),
     }
+}
+
+fn reading(account: &Account<'_>, group: &GroupRecord) -> Reading {
+    let own = [("GroupName", group.name.as_str().into()), ("Path", group.path.as_str().into())];
+    Reading::new(&SCHEMA, resource(account, group), Document::map(own.into_iter().chain(held(&group.grants))))
 }

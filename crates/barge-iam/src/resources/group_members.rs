@@ -5,8 +5,10 @@ use crate::account::Account;
 use crate::records::GroupRecord;
 use crate::{IamService, groups};
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
-use barge_core::{AwsError, Context};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
+use barge_core::{AwsError, Context, Document};
 use std::sync::Arc;
 
 pub(super) struct GroupMembers(pub(super) Arc<IamService>);
@@ -48,17 +50,19 @@ impl ResourceProvider for GroupMembers {
         self.0.write(cx, move |account| remove(account, &properties)).await
     }
 
-    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Resource>, AwsError> {
-        let properties = properties.clone();
-        let found = self
-            .0
+    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Reading>, AwsError> {
+        let (id, properties) = (id.to_owned(), properties.clone());
+        self.0
             .read(cx, move |account| {
-                let group = account.find::<GroupRecord>(&group(&properties))?;
-                let users = texts(&properties, "Users")?;
-                Ok(group.is_some_and(|group| users.iter().any(|user| group.members.contains(user))))
+                let Some(group) = account.find::<GroupRecord>(&group(&properties))? else { return Ok(None) };
+                // The group may have others: an addition is about its own users.
+                let mut users = texts(&properties, "Users")?;
+                users.retain(|user| group.members.contains(user));
+                let there = !users.is_empty();
+                let kept = [("GroupName", group.name.into()), ("Users", users.into_iter().collect())];
+                Ok(there.then(|| Reading::new(&SCHEMA, resource(&id), Document::map(kept))))
             })
-            .await?;
-        Ok(found.then(|| resource(id)))
+            .await
     }
 }
 

@@ -5,7 +5,9 @@ use crate::account::{Account, Record as _};
 use crate::records::ProfileRecord;
 use crate::{IamService, errors, profiles};
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
 use barge_core::{AwsError, Context, Document};
 use barge_wire::from_properties;
 use barge_wire::iam::CreateInstanceProfileRequest;
@@ -68,11 +70,18 @@ impl ResourceProvider for InstanceProfile {
         self.0.write(cx, move |account| account.remove::<ProfileRecord>(&name)).await
     }
 
-    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         let name = id.to_owned();
         self.0
             .read(cx, move |account| {
-                Ok(account.find::<ProfileRecord>(&name)?.map(|profile| resource(account, &profile)))
+                Ok(account.find::<ProfileRecord>(&name)?.map(|profile| {
+                    let kept = [
+                        ("InstanceProfileName", profile.name.as_str().into()),
+                        ("Path", profile.path.as_str().into()),
+                        ("Roles", profile.role.iter().map(String::as_str).collect()),
+                    ];
+                    Reading::new(&SCHEMA, resource(account, &profile), Document::map(kept))
+                }))
             })
             .await
     }

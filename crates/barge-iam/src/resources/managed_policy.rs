@@ -1,12 +1,14 @@
 //! AWS::IAM::ManagedPolicy (CloudFormation Template Reference, "AWS::IAM::ManagedPolicy").
 
 use super::properties::{document, first_id, name, pick, texts};
-use crate::account::Account;
+use crate::account::{Account, Record};
 use crate::managed_policies::PolicyName;
 use crate::records::{GroupRecord, Holder, PolicyRecord, RoleRecord, UserRecord};
 use crate::{IamService, grants, managed_policies, policy_versions};
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
 use barge_core::{AwsError, Context, Document};
 use barge_wire::from_properties;
 use barge_wire::iam::CreatePolicyRequest;
@@ -92,15 +94,37 @@ impl ResourceProvider for ManagedPolicy {
             .await
     }
 
-    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         let arn = id.to_owned();
         self.0
             .read(cx, move |account| {
                 let found = account.find::<PolicyRecord>(&PolicyName::parse(&arn)?.name)?;
-                found.map(|record| resource(account, &record)).transpose()
+                found.map(|record| reading(account, &record)).transpose()
             })
             .await
     }
+}
+
+fn reading(account: &Account<'_>, record: &PolicyRecord) -> Result<Reading, AwsError> {
+    let arn = record.arn(account);
+    let default = record.versions.iter().find(|version| version.number == record.default_version);
+    let kept = [
+        ("Description", record.description.clone().into()),
+        ("Groups", holders::<GroupRecord>(account, &arn)?),
+        ("ManagedPolicyName", record.name.as_str().into()),
+        ("Path", record.path.as_str().into()),
+        ("PolicyDocument", default.map(|version| version.document.as_str()).into()),
+        ("Roles", holders::<RoleRecord>(account, &arn)?),
+        ("Users", holders::<UserRecord>(account, &arn)?),
+    ];
+    Ok(Reading::new(&SCHEMA, resource(account, record)?, Document::map(kept)))
+}
+
+/// The names of those of a kind that the policy is attached to.
+fn holders<H: Holder>(account: &Account<'_>, arn: &str) -> Result<Document, AwsError> {
+    let mut holders = account.list::<H>()?;
+    holders.retain_mut(|holder| holder.grants().attached.contains(arn));
+    Ok(holders.iter().map(Record::name).collect())
 }
 
 fn attach(account: &Account<'_>, arn: &str, properties: &Properties) -> Result<(), AwsError> {

@@ -6,8 +6,10 @@ use crate::account::Account;
 use crate::records::{GroupRecord, Holder, RoleRecord, UserRecord};
 use crate::{IamService, errors, grants};
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
-use barge_core::{AwsError, Context};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
+use barge_core::{AwsError, Context, Document};
 use std::sync::Arc;
 
 pub(super) struct Policy(pub(super) Arc<IamService>);
@@ -52,22 +54,47 @@ impl ResourceProvider for Policy {
         self.0.write(cx, move |account| remove(account, &properties)).await
     }
 
-    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Resource>, AwsError> {
-        let properties = properties.clone();
-        let found = self
-            .0
-            .read(cx, move |account| {
-                let name = policy_name(&properties)?;
-                let roles = texts(&properties, "Roles")?;
-                let users = texts(&properties, "Users")?;
-                let groups = texts(&properties, "Groups")?;
-                Ok(roles.iter().any(|role| grants::get::<RoleRecord>(account, role, &name).is_ok())
-                    || users.iter().any(|user| grants::get::<UserRecord>(account, user, &name).is_ok())
-                    || groups.iter().any(|group| grants::get::<GroupRecord>(account, group, &name).is_ok()))
-            })
-            .await?;
-        Ok(found.then(|| resource(id)))
+    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Reading>, AwsError> {
+        let (id, properties) = (id.to_owned(), properties.clone());
+        self.0.read(cx, move |account| reading(account, &id, &properties)).await
     }
+}
+
+/// The policy as those hold it whom the template names.
+fn reading(account: &Account<'_>, id: &str, properties: &Properties) -> Result<Option<Reading>, AwsError> {
+    let name = policy_name(properties)?;
+    let mut documents = Vec::new();
+    let roles = holders::<RoleRecord>(account, texts(properties, "Roles")?, &name, &mut documents);
+    let users = holders::<UserRecord>(account, texts(properties, "Users")?, &name, &mut documents);
+    let groups = holders::<GroupRecord>(account, texts(properties, "Groups")?, &name, &mut documents);
+    // Where one of them has got another, that is the one to tell of.
+    let own = document(properties, "PolicyDocument")?;
+    let Some(shown) = documents.iter().find(|document| **document != own).or(documents.first()) else {
+        return Ok(None);
+    };
+    let kept = [
+        ("Groups", groups),
+        ("PolicyDocument", shown.as_str().into()),
+        ("PolicyName", name.as_str().into()),
+        ("Roles", roles),
+        ("Users", users),
+    ];
+    Ok(Some(Reading::new(&SCHEMA, resource(id), Document::map(kept))))
+}
+
+/// Those of `names` that have the policy; adds what they have under its name.
+fn holders<H: Holder>(
+    account: &Account<'_>,
+    names: Vec<String>,
+    policy: &str,
+    documents: &mut Vec<String>,
+) -> Document {
+    let mut holds = |name: &String| {
+        let document = grants::get::<H>(account, name, policy).ok();
+        documents.extend(document.clone());
+        document.is_some()
+    };
+    names.into_iter().filter(|name| holds(name)).collect()
 }
 
 fn put(account: &Account<'_>, properties: &Properties) -> Result<(), AwsError> {

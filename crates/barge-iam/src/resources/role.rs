@@ -1,15 +1,17 @@
 //! AWS::IAM::Role (CloudFormation Template Reference, "AWS::IAM::Role").
 
-use super::grants::{grant, revoke};
+use super::grants::{grant, held, revoke};
 use super::properties::{document, first_id, name, pick, tags};
 use crate::account::{Account, Record as _};
 use crate::records::{DEFAULT_SESSION_SECONDS, RoleRecord};
 use crate::{IamService, grants, managed_policies, roles};
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
 use barge_core::{AwsError, Context, Document};
-use barge_wire::from_properties;
 use barge_wire::iam::CreateRoleRequest;
+use barge_wire::{from_properties, to_properties};
 use std::sync::Arc;
 
 pub(super) struct Role(pub(super) Arc<IamService>);
@@ -23,7 +25,7 @@ static SCHEMA: ResourceSchema = ResourceSchema {
         property("MaxSessionDuration", PropertyType::Integer),
         property("Path", PropertyType::String).replaces(),
         property("PermissionsBoundary", PropertyType::String),
-        property("Policies", PropertyType::List),
+        property("Policies", PropertyType::List).open(&["PolicyDocument"]),
         property("RoleName", PropertyType::String).identifies(),
         property("Tags", PropertyType::List),
     ],
@@ -88,11 +90,9 @@ impl ResourceProvider for Role {
             .await
     }
 
-    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         let name = id.to_owned();
-        self.0
-            .read(cx, move |account| Ok(account.find::<RoleRecord>(&name)?.map(|role| resource(account, &role))))
-            .await
+        self.0.read(cx, move |account| Ok(account.find::<RoleRecord>(&name)?.map(|role| reading(account, &role)))).await
     }
 }
 
@@ -110,4 +110,17 @@ fn resource(account: &Account<'_>, role: &RoleRecord) -> Resource {
         physical_id: role.name.clone(),
         attributes: attributes.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect(),
     }
+}
+
+fn reading(account: &Account<'_>, role: &RoleRecord) -> Reading {
+    let own = [
+        ("AssumeRolePolicyDocument", role.trust.as_str().into()),
+        ("Description", role.description.clone().into()),
+        ("MaxSessionDuration", role.max_session_seconds.into()),
+        ("Path", role.path.as_str().into()),
+        ("PermissionsBoundary", role.boundary.clone().into()),
+        ("RoleName", role.name.as_str().into()),
+        ("Tags", role.tags.iter().cloned().map(to_properties).collect()),
+    ];
+    Reading::new(&SCHEMA, resource(account, role), Document::map(own.into_iter().chain(held(&role.grants))))
 }

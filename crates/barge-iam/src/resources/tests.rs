@@ -39,7 +39,7 @@ async fn created(bench: &Bench, type_name: &str, creation: &Creation) -> Resourc
     let again = provider.create(&bench.cx, creation).await.unwrap();
     assert_eq!(first, again, "{type_name}");
     let read = provider.read(&bench.cx, &first.physical_id, &creation.properties).await.unwrap();
-    assert_eq!(read.as_ref(), Some(&first), "{type_name}");
+    assert_eq!(read.unwrap().resource, first, "{type_name}");
     for attribute in provider.schema().attributes {
         assert!(first.attributes.contains_key(*attribute), "{type_name} lacks {attribute}");
     }

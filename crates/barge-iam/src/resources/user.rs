@@ -1,16 +1,18 @@
 //! AWS::IAM::User (CloudFormation Template Reference, "AWS::IAM::User"). There is nothing to log in to, so LoginProfile is
 //! refused.
 
-use super::grants::{grant, revoke};
+use super::grants::{grant, held, revoke};
 use super::properties::{first_id, name, pick, tags, text, texts};
 use crate::account::Account;
-use crate::records::UserRecord;
+use crate::records::{GroupRecord, UserRecord};
 use crate::{IamService, groups, managed_policies, users};
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
 use barge_core::{AwsError, Context, Document};
-use barge_wire::from_properties;
 use barge_wire::iam::CreateUserRequest;
+use barge_wire::{from_properties, to_properties};
 use std::sync::Arc;
 
 pub(super) struct User(pub(super) Arc<IamService>);
@@ -22,7 +24,7 @@ static SCHEMA: ResourceSchema = ResourceSchema {
         property("ManagedPolicyArns", PropertyType::List),
         property("Path", PropertyType::String),
         property("PermissionsBoundary", PropertyType::String),
-        property("Policies", PropertyType::List),
+        property("Policies", PropertyType::List).open(&["PolicyDocument"]),
         property("Tags", PropertyType::List),
         property("UserName", PropertyType::String).identifies(),
     ],
@@ -94,10 +96,10 @@ impl ResourceProvider for User {
             .await
     }
 
-    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         let name = id.to_owned();
         self.0
-            .read(cx, move |account| Ok(account.find::<UserRecord>(&name)?.map(|user| resource(account, &user))))
+            .read(cx, move |account| account.find::<UserRecord>(&name)?.map(|user| reading(account, &user)).transpose())
             .await
     }
 }
@@ -118,4 +120,17 @@ fn resource(account: &Account<'_>, user: &UserRecord) -> Resource {
         physical_id: user.name.clone(),
         attributes: std::iter::once(("Arn".to_owned(), user.arn(account).into())).collect(),
     }
+}
+
+fn reading(account: &Account<'_>, user: &UserRecord) -> Result<Reading, AwsError> {
+    let groups = account.list::<GroupRecord>()?;
+    let groups = groups.into_iter().filter(|group| group.members.contains(&user.name));
+    let own = [
+        ("Groups", groups.map(|group| group.name).collect()),
+        ("Path", user.path.as_str().into()),
+        ("PermissionsBoundary", user.boundary.clone().into()),
+        ("Tags", user.tags.iter().cloned().map(to_properties).collect()),
+        ("UserName", user.name.as_str().into()),
+    ];
+    Ok(Reading::new(&SCHEMA, resource(account, user), Document::map(own.into_iter().chain(held(&user.grants)))))
 }

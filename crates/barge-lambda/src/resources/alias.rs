@@ -1,11 +1,11 @@
 //! `AWS::Lambda::Alias` (CloudFormation Template Reference). `Ref` gives the alias' ARN.
 
-use super::properties::{request, text};
+use super::properties::{self, request, text};
 use crate::LambdaService;
-use crate::names::{Qualifier, Target, resolve};
+use crate::names::{FunctionKey, Qualifier, Target, resolve};
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
 use barge_core::{AwsError, Context, Document};
 use barge_wire::lambda::{
@@ -36,6 +36,21 @@ fn routing(properties: &Properties) -> Document {
         .filter_map(|entry| Some((text(entry, "FunctionVersion")?, entry.get("FunctionWeight")?.clone())))
         .collect();
     Document::map([("AdditionalVersionWeights", Document::Map(weights))])
+}
+
+fn kept(function_name: Document, alias: &AliasConfiguration) -> Properties {
+    let weights = alias.routing_config.as_ref().and_then(|routing| routing.additional_version_weights.as_ref());
+    let weight = |(version, weight): (&String, &f64)| {
+        Document::map([("FunctionVersion", version.as_str().into()), ("FunctionWeight", Document::from(*weight))])
+    };
+    let weights: Document = weights.into_iter().flatten().map(weight).collect();
+    Document::map([
+        ("FunctionName", function_name),
+        ("FunctionVersion", alias.function_version.clone().into()),
+        ("Name", alias.name.clone().into()),
+        ("Description", alias.description.clone().into()),
+        ("RoutingConfig", Document::map([("AdditionalVersionWeights", weights)])),
+    ])
 }
 
 fn resource(alias: AliasConfiguration) -> Resource {
@@ -78,10 +93,14 @@ impl ResourceProvider for AliasResource {
         }
     }
 
-    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Reading>, AwsError> {
         let (function_name, name) = named(cx, id)?;
-        match self.0.alias(cx, &GetAliasRequest { function_name, name }) {
-            Ok(alias) => Ok(Some(resource(alias))),
+        match self.0.alias(cx, &GetAliasRequest { function_name: function_name.clone(), name }) {
+            Ok(alias) => {
+                let name = properties::function_name(cx, properties, &FunctionKey::new(&cx.scope, &function_name));
+                let kept = kept(name, &alias);
+                Ok(Some(Reading::new(&SCHEMA, resource(alias), kept)))
+            }
             Err(error) if error.is("ResourceNotFoundException") => Ok(None),
             Err(error) => Err(error),
         }

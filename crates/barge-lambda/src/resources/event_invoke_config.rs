@@ -6,9 +6,9 @@ use crate::LambdaService;
 use crate::api::event_configs::Rest;
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
-use barge_core::{AwsError, Context};
+use barge_core::{AwsError, Context, Document};
 use std::sync::Arc;
 
 const SCHEMA: ResourceSchema =
@@ -60,10 +60,18 @@ impl ResourceProvider for EventInvokeConfigResource {
         }
     }
 
-    async fn read(&self, cx: &Context, _: &str, properties: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, _: &str, properties: &Properties) -> Result<Option<Reading>, AwsError> {
         let (function, qualifier) = place(properties);
         match self.0.event_config(cx, &function, qualifier.as_deref()) {
-            Ok(_) => Ok(Some(resource(properties))),
+            Ok(found) => {
+                let kept = [
+                    ("FunctionName", function.into()),
+                    ("Qualifier", qualifier.into()),
+                    ("MaximumEventAgeInSeconds", found.maximum_event_age_in_seconds.into()),
+                    ("MaximumRetryAttempts", found.maximum_retry_attempts.into()),
+                ];
+                Ok(Some(Reading::new(&SCHEMA, resource(properties), Document::map(kept))))
+            }
             Err(error) if error.is("ResourceNotFoundException") => Ok(None),
             Err(error) => Err(error),
         }

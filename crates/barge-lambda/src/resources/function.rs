@@ -3,15 +3,16 @@
 use crate::LambdaService;
 use crate::api::functions::{CodeSource, plan};
 use crate::function::Function;
-use crate::names::FunctionKey;
+use crate::names::{FunctionKey, Qualifier};
 use crate::runtimes::Family;
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+    tag_list,
 };
 use barge_core::{AwsError, Context, Document};
-use barge_wire::from_properties;
 use barge_wire::lambda::{CreateFunctionRequest, error};
+use barge_wire::{from_properties, to_properties};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -20,14 +21,14 @@ const SCHEMA: ResourceSchema =
 
 const PROPERTIES: [Property; 17] = [
     property("FunctionName", PropertyType::String).identifies(),
-    property("Code", PropertyType::Map).required(),
+    property("Code", PropertyType::Map).required().write_only(),
     property("Role", PropertyType::String).required(),
     property("Runtime", PropertyType::String),
     property("Handler", PropertyType::String),
     property("Description", PropertyType::String),
     property("Timeout", PropertyType::Integer),
     property("MemorySize", PropertyType::Integer),
-    property("Environment", PropertyType::Map),
+    property("Environment", PropertyType::Map).open(&["Variables"]),
     property("EphemeralStorage", PropertyType::Map),
     property("Architectures", PropertyType::List),
     property("Layers", PropertyType::List),
@@ -103,15 +104,29 @@ impl ResourceProvider for FunctionResource {
         }
     }
 
-    async fn read(&self, cx: &Context, physical_id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, physical_id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         let key = FunctionKey::new(&cx.scope, physical_id);
-        Ok(self.service.shared.registry.get(&key).as_deref().map(resource))
+        let found = self.service.shared.registry.get(&key);
+        Ok(found.map(|function| Reading::new(&SCHEMA, resource(&function), kept(&function))))
     }
 }
 
 fn resource(function: &Function) -> Resource {
     let arn = function.key.arn().to_string().into();
     Resource { physical_id: function.key.name.clone(), attributes: BTreeMap::from([("Arn".to_owned(), arn)]) }
+}
+
+/// The function as its API shows it, with what a template writes in another way.
+fn kept(function: &Function) -> Properties {
+    let shown = to_properties(function.configuration(&Qualifier::Plain));
+    let tags = function.tags.iter().map(|(key, value)| (key.clone(), value.clone()));
+    let own = [
+        ("Layers", function.settings.layers.iter().map(|layer| layer.arn.as_str()).collect()),
+        ("ReservedConcurrentExecutions", function.reserved_concurrency.map(i64::from).into()),
+        ("Tags", tag_list(tags)),
+    ];
+    let own = own.map(|(name, value)| (name.to_owned(), value));
+    Document::map(shown.as_map().cloned().unwrap_or_default().into_iter().chain(own))
 }
 
 /// The properties as a request for a function called `name`, and where its code comes from.

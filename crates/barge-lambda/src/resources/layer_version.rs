@@ -5,9 +5,9 @@ use crate::LambdaService;
 use crate::layers::{arn, parse};
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
-use barge_core::{AwsError, Context};
+use barge_core::{AwsError, Context, Document};
 use barge_wire::lambda::{DeleteLayerVersionRequest, PublishLayerVersionRequest};
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ const SCHEMA: ResourceSchema = ResourceSchema {
 const PROPERTIES: [Property; 6] = [
     property("CompatibleArchitectures", PropertyType::List).replaces(),
     property("CompatibleRuntimes", PropertyType::List).replaces(),
-    property("Content", PropertyType::Map).required().replaces(),
+    property("Content", PropertyType::Map).required().replaces().write_only(),
     property("Description", PropertyType::String).replaces(),
     property("LayerName", PropertyType::String).replaces(),
     property("LicenseInfo", PropertyType::String).replaces(),
@@ -62,9 +62,18 @@ impl ResourceProvider for LayerVersionResource {
         self.0.remove_layer_version(cx, &DeleteLayerVersionRequest { layer_name, version_number }).await
     }
 
-    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
         let Some((name, Some(number))) = parse(&cx.scope, id) else { return Ok(None) };
-        let there = self.0.shared.registry.layers.version(&cx.scope, &name, number).is_ok();
-        Ok(there.then(|| resource(id)))
+        let found = self.0.shared.registry.layers.version(&cx.scope, &name, number).ok();
+        Ok(found.map(|version| {
+            let kept = [
+                ("CompatibleArchitectures", version.architectures.iter().map(|one| one.as_str()).collect()),
+                ("CompatibleRuntimes", version.runtimes.iter().map(|one| one.as_str()).collect()),
+                ("Description", version.description.into()),
+                ("LayerName", name.as_str().into()),
+                ("LicenseInfo", version.license.into()),
+            ];
+            Reading::new(&SCHEMA, resource(id), Document::map(kept))
+        }))
     }
 }

@@ -3,7 +3,7 @@
 use crate::LambdaService;
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
 use barge_core::{AwsError, Context, Document};
 use barge_wire::from_properties;
@@ -79,11 +79,23 @@ impl ResourceProvider for PermissionResource {
         cx: &Context,
         physical_id: &str,
         properties: &Properties,
-    ) -> Result<Option<Resource>, AwsError> {
-        match self.service.statements(cx, &function_name(properties)) {
+    ) -> Result<Option<Reading>, AwsError> {
+        let function = function_name(properties);
+        match self.service.statements(cx, &function) {
             Ok(statements) => {
-                let there = statements.iter().any(|statement| statement.sid == physical_id);
-                Ok(there.then(|| resource(physical_id)))
+                let found = statements.into_iter().find(|statement| statement.sid == physical_id);
+                Ok(found.map(|statement| {
+                    let kept = [
+                        ("Action", statement.action.into()),
+                        ("FunctionName", function.into()),
+                        ("Principal", statement.principal.into()),
+                        ("SourceArn", statement.source_arn.into()),
+                        ("SourceAccount", statement.source_account.into()),
+                        ("EventSourceToken", statement.event_source_token.into()),
+                        ("PrincipalOrgID", statement.principal_org_id.into()),
+                    ];
+                    Reading::new(&SCHEMA, resource(physical_id), Document::map(kept))
+                }))
             }
             Err(error) if error.is("ResourceNotFoundException") => Ok(None),
             Err(error) => Err(error),

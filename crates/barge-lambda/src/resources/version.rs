@@ -1,14 +1,14 @@
 //! `AWS::Lambda::Version` (CloudFormation Template Reference). `Ref` gives the version's ARN.
 
-use super::properties::request;
+use super::properties::{function_name, request};
 use crate::LambdaService;
 use crate::api::versions::Unchanged;
 use crate::names::{FunctionKey, Qualifier, Target, resolve};
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
-use barge_core::{AwsError, Context};
+use barge_core::{AwsError, Context, Document};
 use barge_wire::lambda::PublishVersionRequest;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -75,9 +75,16 @@ impl ResourceProvider for VersionResource {
         }
     }
 
-    async fn read(&self, cx: &Context, id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
+    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Reading>, AwsError> {
         let (key, number) = named(cx, id)?;
-        let there = self.0.shared.registry.get(&key).is_some_and(|function| function.at(number).is_some());
-        Ok(there.then(|| resource(&key, number)))
+        let found = self.0.shared.registry.get(&key).and_then(|function| function.at(number));
+        Ok(found.map(|version| {
+            let kept = [
+                ("FunctionName", function_name(cx, properties, &key)),
+                ("CodeSha256", version.code.base64().into()),
+                ("Description", version.settings.description.into()),
+            ];
+            Reading::new(&SCHEMA, resource(&key, number), Document::map(kept))
+        }))
     }
 }

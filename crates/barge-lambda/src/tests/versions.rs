@@ -162,7 +162,7 @@ async fn made(house: &House, kind: &str, creation: &Creation) -> Resource {
     let first = provider.create(&house.cx(), creation).await.unwrap();
     assert_eq!(provider.create(&house.cx(), creation).await.unwrap(), first, "{kind}");
     let read = provider.read(&house.cx(), &first.physical_id, &creation.properties).await.unwrap();
-    assert_eq!(read.as_ref(), Some(&first), "{kind}");
+    assert_eq!(read.map(|read| read.resource).as_ref(), Some(&first), "{kind}");
     for attribute in provider.schema().attributes {
         assert!(first.attributes.contains_key(*attribute), "{kind} lacks {attribute}");
     }

@@ -5,7 +5,8 @@ use crate::errors::invalid;
 use crate::{CloudWatchLogs, names};
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+    tag_list,
 };
 use barge_core::{AwsError, Context, Document};
 use barge_wire::logs::CreateLogGroupRequest;
@@ -107,7 +108,16 @@ impl ResourceProvider for Group {
         }
     }
 
-    async fn read(&self, cx: &Context, physical_id: &str, _: &Properties) -> Result<Option<Resource>, AwsError> {
-        Ok(self.service.group_state(cx, physical_id).await?.map(|_| resource(cx, physical_id)))
+    async fn read(&self, cx: &Context, physical_id: &str, _: &Properties) -> Result<Option<Reading>, AwsError> {
+        let found = self.service.group_state(cx, physical_id).await?;
+        Ok(found.map(|(group, tags)| {
+            let kept = Document::map([
+                ("LogGroupName", physical_id.into()),
+                ("RetentionInDays", group.retention.into()),
+                ("DeletionProtectionEnabled", group.protected.into()),
+                ("Tags", tag_list(tags)),
+            ]);
+            Reading::new(&SCHEMA, resource(cx, physical_id), kept)
+        }))
     }
 }

@@ -4,11 +4,12 @@ use super::text;
 use crate::CloudWatchLogs;
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+    tag_list,
 };
 use barge_core::{AwsError, Context, Document};
-use barge_wire::from_properties;
 use barge_wire::logs::{DeleteMetricFilterRequest, PutMetricFilterRequest};
+use barge_wire::{from_properties, to_properties};
 use indexmap::IndexMap;
 use std::sync::Arc;
 
@@ -41,6 +42,15 @@ fn by_key(transformation: &mut Document) {
         let entries = list.iter().filter_map(|entry| Some((text(entry, "Key")?, entry.get("Value")?.clone())));
         let map: IndexMap<String, Document> = entries.collect();
         members.insert("Dimensions".to_owned(), Document::Map(map));
+    }
+}
+
+/// The other way round.
+fn by_entry(transformation: &mut Document) {
+    let Document::Map(members) = transformation else { return };
+    if let Some(Document::Map(map)) = members.get("Dimensions") {
+        let list = map.iter().map(|(key, value)| (key.clone(), value.scalar_text().unwrap_or_default()));
+        members.insert("Dimensions".to_owned(), tag_list(list.collect::<Vec<_>>()));
     }
 }
 
@@ -78,7 +88,16 @@ impl ResourceProvider for MetricFilter {
         }
     }
 
-    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Resource>, AwsError> {
-        Ok(self.0.filter(cx, &group(properties), id).await?.map(|_| resource(id)))
+    async fn read(&self, cx: &Context, id: &str, properties: &Properties) -> Result<Option<Reading>, AwsError> {
+        let found = self.0.filter(cx, &group(properties), id).await?;
+        Ok(found.map(|found| {
+            let mut kept = to_properties(found);
+            if let Document::Map(members) = &mut kept
+                && let Some(Document::List(transformations)) = members.get_mut("MetricTransformations")
+            {
+                transformations.iter_mut().for_each(by_entry);
+            }
+            Reading::new(&SCHEMA, resource(id), kept)
+        }))
     }
 }

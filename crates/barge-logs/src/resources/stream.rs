@@ -4,9 +4,9 @@ use super::text;
 use crate::CloudWatchLogs;
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
-use barge_core::{AwsError, Context};
+use barge_core::{AwsError, Context, Document};
 use barge_wire::logs::DescribeLogStreamsRequest;
 use std::sync::Arc;
 
@@ -67,7 +67,7 @@ impl ResourceProvider for Stream {
         cx: &Context,
         physical_id: &str,
         properties: &Properties,
-    ) -> Result<Option<Resource>, AwsError> {
+    ) -> Result<Option<Reading>, AwsError> {
         let request = DescribeLogStreamsRequest {
             log_group_name: Some(group(properties)),
             log_stream_name_prefix: Some(physical_id.to_owned()),
@@ -81,7 +81,8 @@ impl ResourceProvider for Stream {
                 // The name itself comes first among those that begin with it.
                 let first = found.log_streams.unwrap_or_default().into_iter().next();
                 let same = first.is_some_and(|stream| stream.log_stream_name.as_deref() == Some(physical_id));
-                Ok(same.then(|| resource(physical_id)))
+                let kept = [("LogGroupName", group(properties).into()), ("LogStreamName", physical_id.into())];
+                Ok(same.then(|| Reading::new(&SCHEMA, resource(physical_id), Document::map(kept))))
             }
         }
     }

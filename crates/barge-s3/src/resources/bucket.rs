@@ -10,7 +10,9 @@ use crate::names::check_bucket;
 use crate::notify::config::Filter;
 use crate::notify::{Notification, Target, bucket_arn};
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
 use barge_core::{AwsError, Context, Document, IdSource as _, Scope};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -280,11 +282,11 @@ impl ResourceProvider for BucketProvider {
         cx: &Context,
         physical_id: &str,
         _properties: &Properties,
-    ) -> Result<Option<Resource>, AwsError> {
+    ) -> Result<Option<Reading>, AwsError> {
         let (name, scope) = (physical_id.to_owned(), cx.scope.clone());
         let found = self.core.read(move |connection| match buckets::find(connection, &name)? {
             Some(bucket) if bucket.scope.account != scope.account => Err(Error::from(ACCESS_DENIED)),
-            found => Ok(found.map(|bucket| resource(&bucket.name, &bucket.scope))),
+            found => Ok(found.map(|bucket| Reading::presence(resource(&bucket.name, &bucket.scope)))),
         });
         Ok(found.await?)
     }

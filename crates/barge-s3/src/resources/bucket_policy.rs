@@ -7,7 +7,9 @@ use crate::caller::Caller;
 use crate::core::Core;
 use crate::error::NO_SUCH_BUCKET;
 use async_trait::async_trait;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+};
 use barge_core::{AwsError, Context, Document};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -84,12 +86,13 @@ impl ResourceProvider for BucketPolicyProvider {
         cx: &Context,
         physical_id: &str,
         _properties: &Properties,
-    ) -> Result<Option<Resource>, AwsError> {
+    ) -> Result<Option<Reading>, AwsError> {
         let (caller, bucket) = (Caller::of(cx), physical_id.to_owned());
         let found = self.core.read(move |connection| match caller.bucket_anywhere(connection, &bucket) {
-            Err(error) if error.is(&NO_SUCH_BUCKET) => Ok(false),
-            result => result.map(|bucket| bucket.settings.policy.is_some()),
+            Err(error) if error.is(&NO_SUCH_BUCKET) => Ok(None),
+            result => result.map(|bucket| bucket.settings.policy),
         });
-        Ok(found.await?.then(|| resource(physical_id)))
+        let kept = |policy: String| Document::map([("Bucket", physical_id.into()), ("PolicyDocument", policy.into())]);
+        Ok(found.await?.map(|policy| Reading::new(&SCHEMA, resource(physical_id), kept(policy))))
     }
 }

@@ -352,6 +352,7 @@ fn blank(planned: PlannedResource, aim: Aim, existing: Option<String>, now: Time
         before: None,
         existing,
         aim: None,
+        stack_tags: None,
     }
 }
 

@@ -41,6 +41,7 @@ impl Runner {
         let record = &mut self.resources[index];
         record.physical_id = Some(resource.physical_id.clone());
         record.attributes.clone_from(&resource.attributes);
+        record.stack_tags = Some(self.stack.tags.clone());
         self.made.insert(record.logical_id.clone(), resource);
         changes.resources.insert(index);
     }
@@ -80,6 +81,7 @@ impl Runner {
         std::mem::swap(&mut record.attributes, &mut other.attributes);
         std::mem::swap(&mut record.properties, &mut other.properties);
         std::mem::swap(&mut record.shown, &mut other.shown);
+        std::mem::swap(&mut record.stack_tags, &mut other.stack_tags);
         std::mem::swap(&mut record.generation, &mut other.generation);
         std::mem::swap(&mut record.next, &mut other.next);
         std::mem::swap(&mut record.before, &mut other.before);
