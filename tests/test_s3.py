@@ -140,9 +140,8 @@ def test_settings_of_a_bucket(s3, bucket):
 
 
 def test_what_barge_lacks_is_refused_by_name(s3, bucket):
-    enabled = {"Status": "Enabled"}
-    answer = refused("NotImplemented", s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration=enabled)
-    assert "PutBucketVersioning" in answer["Error"]["Message"]
+    answer = refused("NotImplemented", s3.get_bucket_replication, Bucket=bucket)
+    assert "GetBucketReplication" in answer["Error"]["Message"]
     answer = refused("NotImplemented", s3.put_object, Bucket=bucket, Key="k", ServerSideEncryption="aws:kms")
     assert "ServerSideEncryption" in answer["Error"]["Message"]
     refused("NotImplemented", s3.get_bucket_lifecycle_configuration, Bucket=bucket)

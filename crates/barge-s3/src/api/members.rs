@@ -148,14 +148,6 @@ pub(super) fn tags(header: Option<&str>) -> Result<Tags> {
     Ok(tags)
 }
 
-/// `InvalidArgument` where a client asks for a version: a bucket without versioning has only `null`.
-pub(super) fn check_version(version: Option<&str>) -> Result<()> {
-    match version {
-        None | Some("" | "null") => Ok(()),
-        Some(_) => Err(INVALID_ARGUMENT.because("Invalid version id specified")),
-    }
-}
-
 /// What a client says about the bytes that it sends.
 pub(super) struct Claims {
     checksum: Option<Claim>,

@@ -14,9 +14,10 @@ mod put;
 mod settings;
 mod tagging;
 mod uploads;
+mod versions;
 
 pub(crate) use buckets::{NewBucket, create as create_bucket, delete as delete_bucket};
-pub(crate) use get::open as open_object;
+pub(crate) use get::{Place, open as open_object};
 pub(crate) use settings::{check_policy, check_targets, reconfigure};
 pub(crate) use tagging::{BUCKET_TAGS, check_tags};
 
@@ -110,7 +111,7 @@ operations! {
     get_bucket_ownership_controls: GetBucketOwnershipControlsInput -> GetBucketOwnershipControlsOutput = settings::get_ownership_controls;
     get_bucket_policy: GetBucketPolicyInput -> GetBucketPolicyOutput = settings::get_policy;
     get_bucket_tagging: GetBucketTaggingInput -> GetBucketTaggingOutput = tagging::get_bucket_tagging;
-    get_bucket_versioning: GetBucketVersioningInput -> GetBucketVersioningOutput = buckets::get_bucket_versioning;
+    get_bucket_versioning: GetBucketVersioningInput -> GetBucketVersioningOutput = versions::get_bucket_versioning;
     get_object: GetObjectInput -> GetObjectOutput = get::get_object;
     get_object_attributes: GetObjectAttributesInput -> GetObjectAttributesOutput = attributes::get_object_attributes;
     get_object_tagging: GetObjectTaggingInput -> GetObjectTaggingOutput = tagging::get_object_tagging;
@@ -119,6 +120,7 @@ operations! {
     head_object: HeadObjectInput -> HeadObjectOutput = get::head_object;
     list_buckets: ListBucketsInput -> ListBucketsOutput = buckets::list_buckets;
     list_multipart_uploads: ListMultipartUploadsInput -> ListMultipartUploadsOutput = uploads::list;
+    list_object_versions: ListObjectVersionsInput -> ListObjectVersionsOutput = versions::list_object_versions;
     list_objects: ListObjectsInput -> ListObjectsOutput = listing::list_objects;
     list_objects_v2: ListObjectsV2Input -> ListObjectsV2Output = listing::list_objects_v2;
     list_parts: ListPartsInput -> ListPartsOutput = parts::list;
@@ -126,6 +128,7 @@ operations! {
     put_bucket_ownership_controls: PutBucketOwnershipControlsInput -> PutBucketOwnershipControlsOutput = settings::put_ownership_controls;
     put_bucket_policy: PutBucketPolicyInput -> PutBucketPolicyOutput = settings::put_policy;
     put_bucket_tagging: PutBucketTaggingInput -> PutBucketTaggingOutput = tagging::put_bucket_tagging;
+    put_bucket_versioning: PutBucketVersioningInput -> PutBucketVersioningOutput = versions::put_bucket_versioning;
     put_object: PutObjectInput -> PutObjectOutput = put::put_object;
     put_object_tagging: PutObjectTaggingInput -> PutObjectTaggingOutput = tagging::put_object_tagging;
     put_public_access_block: PutPublicAccessBlockInput -> PutPublicAccessBlockOutput = settings::put_public_access_block;

@@ -143,7 +143,7 @@ pub(super) async fn copy(core: &Arc<Core>, request: Request<UploadPartCopyInput>
             "The specified copy source is larger than the maximum allowable size for a copy source: {LARGEST_BODY}"
         )));
     }
-    let algorithm = upload.plan.algorithm();
+    let (algorithm, copy_source_version_id) = (upload.plan.algorithm(), source.version_id.clone());
     let received = source.join(core, range, algorithm).await?;
     let part = commit(core, place, number, algorithm, received).await?;
     let mut result = CopyPartResult {
@@ -154,7 +154,11 @@ pub(super) async fn copy(core: &Arc<Core>, request: Request<UploadPartCopyInput>
     if upload.plan.algorithm.is_some() {
         set_checksum!(result, algorithm, part.checksum);
     }
-    Ok(UploadPartCopyOutput { copy_part_result: Some(result), ..UploadPartCopyOutput::default() })
+    Ok(UploadPartCopyOutput {
+        copy_part_result: Some(result),
+        copy_source_version_id,
+        ..UploadPartCopyOutput::default()
+    })
 }
 
 /// `bytes=FIRST-LAST`, both of which must lie within the source.

@@ -271,6 +271,12 @@ impl Bench {
         self.done(Call::new("GET", path)).await.body
     }
 
+    /// Turns versions of the bucket `bucket` on or off.
+    pub(crate) async fn versioning(&self, status: &str) {
+        let document = format!("<VersioningConfiguration><Status>{status}</Status></VersioningConfiguration>");
+        self.done(Call::new("PUT", "/bucket?versioning").body(document)).await;
+    }
+
     /// Files of bodies.
     pub(crate) fn blobs(&self) -> usize {
         let mut folders = vec![self.directory.path().join("objects")];
