@@ -7,6 +7,7 @@ use crate::door::auth::Guard;
 use crate::door::unread::{self, Remainder};
 use crate::door::{answer, chunks, host::Hosts};
 use crate::error::Error;
+use crate::lifecycle::sweep_forever;
 use crate::meta::schema;
 use crate::notify::deliver_forever;
 use barge_core::ports::{EventSink, FunctionInvoker, KeyDirectory};
@@ -73,12 +74,14 @@ impl S3Service {
             functions: neighbours.functions,
             events: neighbours.events,
             outbox: Notify::new(),
+            lifecycle: Notify::new(),
             garbage: sender,
         });
         core.recover()?;
         let tasks = vec![
             tokio::spawn(Arc::clone(&core).collect(garbage, late)),
             tokio::spawn(deliver_forever(Arc::clone(&core))),
+            tokio::spawn(sweep_forever(Arc::clone(&core))),
         ];
         let mut config = S3Config::default();
         config.xml_max_body_size = LARGEST_DOCUMENT;

@@ -157,6 +157,7 @@ pub(super) async fn copy_object(core: &Arc<Core>, request: Request<CopyObjectInp
         copy_object_result: Some(result),
         copy_source_version_id,
         version_id: made.version_id,
+        expiration: made.expiration,
         ..CopyObjectOutput::default()
     })
 }

@@ -163,8 +163,10 @@ fn select(object: &Object, range: Option<&dto::Range>, part: Option<i32>) -> Res
 
 /// The members that GetObject and HeadObject share.
 macro_rules! describe {
-    ($output:expr, $bucket:expr, $object:expr, $selection:expr, $mode:expr) => {{
+    ($output:expr, $place:expr, $bucket:expr, $object:expr, $selection:expr, $mode:expr) => {{
         $output.version_id = $bucket.shown(&$object.version);
+        // Only current versions expire, whatever the client knows this one by.
+        $output.expiration = $place.version.is_none().then(|| $bucket.expiration(&$object)).flatten();
         let attributes = $object.detail.attributes;
         $output.accept_ranges = Some("bytes".to_owned());
         $output.content_length = i64::try_from($selection.range.end - $selection.range.start).ok();
@@ -220,7 +222,7 @@ pub(super) async fn get_object(core: &Arc<Core>, request: Request<GetObjectInput
             tag_count: (tags > 0).then(|| count(tags)),
             ..GetObjectOutput::default()
         };
-        describe!(output, bucket, object, selection, input.checksum_mode);
+        describe!(output, place, bucket, object, selection, input.checksum_mode);
         return Ok(output);
     }
     Err(missing_body())
@@ -229,10 +231,11 @@ pub(super) async fn get_object(core: &Arc<Core>, request: Request<GetObjectInput
 pub(super) async fn head_object(core: &Arc<Core>, request: Request<HeadObjectInput>) -> Result<HeadObjectOutput> {
     let Request { caller, mut input, .. } = request;
     let conditions = reading!(input);
-    let (bucket, object) = place!(caller, input).find(core).await?;
+    let place = place!(caller, input);
+    let (bucket, object) = place.find(core).await?;
     conditions.check(&object)?;
     let selection = select(&object, input.range.as_ref(), input.part_number)?;
     let mut output = HeadObjectOutput::default();
-    describe!(output, bucket, object, selection, input.checksum_mode);
+    describe!(output, place, bucket, object, selection, input.checksum_mode);
     Ok(output)
 }

@@ -6,6 +6,7 @@ mod conditions;
 mod copy;
 mod delete;
 mod get;
+mod lifecycle;
 mod listing;
 mod members;
 mod multipart;
@@ -17,6 +18,7 @@ mod uploads;
 mod versions;
 
 pub(crate) use buckets::{NewBucket, create as create_bucket, delete as delete_bucket};
+pub(crate) use delete::{destroy, hide};
 pub(crate) use get::{Place, open as open_object};
 pub(crate) use settings::{check_policy, check_targets, reconfigure};
 pub(crate) use tagging::{BUCKET_TAGS, check_tags};
@@ -99,6 +101,7 @@ operations! {
     create_bucket: CreateBucketInput -> CreateBucketOutput = buckets::create_bucket;
     create_multipart_upload: CreateMultipartUploadInput -> CreateMultipartUploadOutput = uploads::create;
     delete_bucket: DeleteBucketInput -> DeleteBucketOutput = buckets::delete_bucket;
+    delete_bucket_lifecycle: DeleteBucketLifecycleInput -> DeleteBucketLifecycleOutput = lifecycle::delete_lifecycle;
     delete_bucket_ownership_controls: DeleteBucketOwnershipControlsInput -> DeleteBucketOwnershipControlsOutput = settings::delete_ownership_controls;
     delete_bucket_policy: DeleteBucketPolicyInput -> DeleteBucketPolicyOutput = settings::delete_policy;
     delete_bucket_tagging: DeleteBucketTaggingInput -> DeleteBucketTaggingOutput = tagging::delete_bucket_tagging;
@@ -106,6 +109,7 @@ operations! {
     delete_objects: DeleteObjectsInput -> DeleteObjectsOutput = delete::delete_objects;
     delete_object_tagging: DeleteObjectTaggingInput -> DeleteObjectTaggingOutput = tagging::delete_object_tagging;
     delete_public_access_block: DeletePublicAccessBlockInput -> DeletePublicAccessBlockOutput = settings::delete_public_access_block;
+    get_bucket_lifecycle_configuration: GetBucketLifecycleConfigurationInput -> GetBucketLifecycleConfigurationOutput = lifecycle::get_lifecycle;
     get_bucket_location: GetBucketLocationInput -> GetBucketLocationOutput = buckets::get_bucket_location;
     get_bucket_notification_configuration: GetBucketNotificationConfigurationInput -> GetBucketNotificationConfigurationOutput = settings::get_notification;
     get_bucket_ownership_controls: GetBucketOwnershipControlsInput -> GetBucketOwnershipControlsOutput = settings::get_ownership_controls;
@@ -124,6 +128,7 @@ operations! {
     list_objects: ListObjectsInput -> ListObjectsOutput = listing::list_objects;
     list_objects_v2: ListObjectsV2Input -> ListObjectsV2Output = listing::list_objects_v2;
     list_parts: ListPartsInput -> ListPartsOutput = parts::list;
+    put_bucket_lifecycle_configuration: PutBucketLifecycleConfigurationInput -> PutBucketLifecycleConfigurationOutput = lifecycle::put_lifecycle;
     put_bucket_notification_configuration: PutBucketNotificationConfigurationInput -> PutBucketNotificationConfigurationOutput = settings::put_notification;
     put_bucket_ownership_controls: PutBucketOwnershipControlsInput -> PutBucketOwnershipControlsOutput = settings::put_ownership_controls;
     put_bucket_policy: PutBucketPolicyInput -> PutBucketPolicyOutput = settings::put_policy;

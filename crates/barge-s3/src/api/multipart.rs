@@ -81,6 +81,7 @@ pub(super) async fn complete(
         location: Some(location),
         e_tag: Some(etag(&tag)),
         version_id: made.version_id,
+        expiration: made.expiration,
         checksum_type: Some(checksum_type(checksum.coverage)),
         ..CompleteMultipartUploadOutput::default()
     };

@@ -66,7 +66,7 @@ pub(super) async fn put_object(core: &Arc<Core>, request: Request<PutObjectInput
     set_checksum!(output, algorithm, checksum.value);
     let occurrence = if method == Method::POST { Occurrence::Post } else { Occurrence::Put };
     let making = Making { caller, bucket: input.bucket, object, blobs: vec![received.blob], conditions, occurrence };
-    output.version_id = commit(core, making).await?.version_id;
+    Made { version_id: output.version_id, expiration: output.expiration } = commit(core, making).await?;
     Ok(output)
 }
 
@@ -85,6 +85,7 @@ pub(super) struct Making {
 /// What answers say of an object that was made.
 pub(super) struct Made {
     pub(super) version_id: Option<String>,
+    pub(super) expiration: Option<String>,
 }
 
 /// Makes an object, in front of the one before it or in its place.
@@ -117,5 +118,5 @@ pub(super) fn insert(
     changes.discard(versions::make_room(tx, bucket.id, &object.key, current, &object.version)?);
     objects::put(tx, bucket.id, &object)?;
     record(core, tx, changes, bucket, caller, occurrence, Subject::object(&object))?;
-    Ok(Made { version_id: bucket.shown(&object.version) })
+    Ok(Made { version_id: bucket.shown(&object.version), expiration: bucket.expiration(&object) })
 }

@@ -7,6 +7,7 @@ use crate::caller::canonical_id;
 use crate::checksum::{Algorithm, Coverage};
 use crate::core::Core;
 use crate::error::{NO_SUCH_UPLOAD, PRECONDITION_FAILED, Result};
+use crate::lifecycle::abortion;
 use crate::meta::listing::common_prefix;
 use crate::meta::{Upload, UploadPlan, uploads};
 use s3s::dto::{
@@ -35,7 +36,7 @@ pub(super) async fn create(
         initiated: to_the_second(core.now()),
         plan: UploadPlan { attributes, algorithm, coverage },
     };
-    let output = CreateMultipartUploadOutput {
+    let mut output = CreateMultipartUploadOutput {
         bucket: Some(input.bucket.clone()),
         key: Some(input.key),
         upload_id: Some(upload.id.clone()),
@@ -46,10 +47,13 @@ pub(super) async fn create(
     core.commit(move |tx, _| {
         let bucket = caller.bucket(tx, &input.bucket)?;
         bucket.check_owner(input.expected_bucket_owner.as_deref())?;
-        uploads::insert(tx, bucket.id, &upload)
+        uploads::insert(tx, bucket.id, &upload)?;
+        let due = abortion(&bucket.settings.lifecycle, &upload.key, upload.initiated);
+        output.abort_date = due.map(|due| timestamp(due.at));
+        output.abort_rule_id = due.map(|due| due.rule.id.clone());
+        Ok(output)
     })
-    .await?;
-    Ok(output)
+    .await
 }
 
 pub(super) async fn abort(

@@ -191,7 +191,7 @@ pub(crate) fn common_prefix<'k>(key: &'k str, prefix: &str, delimiter: &str) -> 
 }
 
 /// The least bytes that are greater than everything that begins with `prefix`; `None` where there are none.
-fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
     let mut bytes = prefix.to_vec();
     while let Some(last) = bytes.pop() {
         if last < u8::MAX {

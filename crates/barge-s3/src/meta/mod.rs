@@ -13,6 +13,7 @@ pub(crate) use version::{Version, VersionId, next_sequence};
 
 use crate::blobs::Piece;
 use crate::checksum::Checksum;
+use crate::lifecycle::{Rule, expiry};
 use crate::notify::Notification;
 use barge_core::{AccountId, Region, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) ownership_controls: OwnershipControls,
     pub(crate) notification: Notification,
     pub(crate) versioning: Versioning,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) lifecycle: Vec<Rule>,
     /// The creation that made this bucket, where a template did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) creation: Option<String>,
@@ -92,6 +95,11 @@ impl Bucket {
     /// A version's id as answers show it; buckets that never had versions show none.
     pub(crate) fn shown(&self, version: &Version) -> Option<String> {
         (self.settings.versioning != Versioning::Never).then(|| version.name().to_owned())
+    }
+
+    /// When the current version of an object expires, as answers say it.
+    pub(crate) fn expiration(&self, object: &Object) -> Option<String> {
+        Some(expiry(&self.settings.lifecycle, object)?.header())
     }
 }
 

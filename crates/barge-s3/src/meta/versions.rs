@@ -3,6 +3,7 @@
 //! What a plain read finds is a row among the objects; the other versions of its key are hidden, newest first. Where the
 //! newest version is a delete marker, all of them are. In a bucket without versions nothing is ever hidden.
 
+use super::listing::successor;
 use super::{Entry, Marker, Object, Version, VersionId, objects};
 use crate::error::Result;
 use barge_core::Timestamp;
@@ -47,7 +48,6 @@ fn one(connection: &Connection, bucket: i64, key: &str, which: &str, sequence: i
     query.query_row(params![bucket, key.as_bytes(), sequence], |row| Ok(entry(row, key))).optional()?.transpose()
 }
 
-#[cfg(test)]
 /// Every version of `key`, newest first.
 pub(crate) fn of_key(connection: &Connection, bucket: i64, key: &str) -> Result<Vec<Entry>> {
     let mut entries: Vec<_> =
@@ -60,6 +60,32 @@ pub(crate) fn of_key(connection: &Connection, bucket: i64, key: &str) -> Result<
         entries.push(entry(row, key)?);
     }
     Ok(entries)
+}
+
+/// Up to `limit` keys with a prefix, after `after`, in order, that have any version.
+pub(crate) fn keys(
+    connection: &Connection,
+    bucket: i64,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<String>> {
+    let mut query = connection.prepare_cached(
+        "SELECT key FROM s3_objects
+         WHERE bucket = ?1 AND key >= ?2 AND (?3 IS NULL OR key > ?3) AND (?4 IS NULL OR key < ?4)
+         UNION SELECT key FROM s3_hidden
+         WHERE bucket = ?1 AND key >= ?2 AND (?3 IS NULL OR key > ?3) AND (?4 IS NULL OR key < ?4)
+         ORDER BY key LIMIT ?5",
+    )?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let from = after.filter(|after| *after > prefix).unwrap_or(prefix).as_bytes();
+    let end = successor(prefix.as_bytes());
+    let mut rows = query.query(params![bucket, from, after.map(str::as_bytes), end, limit])?;
+    let mut keys = Vec::new();
+    while let Some(row) = rows.next()? {
+        keys.push(String::from_utf8_lossy(row.get_ref(0)?.as_blob().unwrap_or_default()).into_owned());
+    }
+    Ok(keys)
 }
 
 /// Makes room in front of `key` for the version that comes: the object there is hidden, and the null version goes where
@@ -302,6 +328,25 @@ mod tests {
             .map(|entry| matches!(entry, Entry::Object(object) if !object.detail.attributes.tags.is_empty()))
             .collect();
         assert_eq!(tags, [false, true]);
+    }
+
+    #[test]
+    fn keys_come_in_order_and_once() {
+        let connection = tables(schema::STEPS);
+        let named =
+            |key: &str, sequence| Object { key: key.into(), ..object("b", Version { sequence, id: Some("v".into()) }) };
+        for key in ["a/1", "a/3", "b"] {
+            objects::put(&connection, 1, &named(key, 9)).unwrap();
+        }
+        for (key, sequence) in [("a/2", 1), ("a/3", 1), ("a/3", 2)] {
+            let Object { key, version, modified, .. } = named(key, sequence);
+            mark(&connection, 1, &Marker { key, version, modified }).unwrap();
+        }
+        let keys = |prefix, after, limit| keys(&connection, 1, prefix, after, limit).unwrap();
+        assert_eq!(keys("", None, 9), ["a/1", "a/2", "a/3", "b"]);
+        assert_eq!(keys("a/", None, 2), ["a/1", "a/2"]);
+        assert_eq!(keys("a/", Some("a/2"), 9), ["a/3"]);
+        assert!(keys("a/", Some("a/3"), 9).is_empty());
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub(crate) enum Occurrence {
     CompleteMultipartUpload,
     Delete,
     DeleteMarkerCreated,
+    LifecycleDelete,
+    LifecycleDeleteMarkerCreated,
     TagsPut,
     TagsDeleted,
 }
@@ -34,6 +36,8 @@ impl Occurrence {
             Self::CompleteMultipartUpload => "ObjectCreated:CompleteMultipartUpload",
             Self::Delete => "ObjectRemoved:Delete",
             Self::DeleteMarkerCreated => "ObjectRemoved:DeleteMarkerCreated",
+            Self::LifecycleDelete => "LifecycleExpiration:Delete",
+            Self::LifecycleDeleteMarkerCreated => "LifecycleExpiration:DeleteMarkerCreated",
             Self::TagsPut => "ObjectTagging:Put",
             Self::TagsDeleted => "ObjectTagging:Delete",
         }
@@ -42,7 +46,9 @@ impl Occurrence {
     fn detail_type(self) -> &'static str {
         match self {
             Self::Put | Self::Post | Self::Copy | Self::CompleteMultipartUpload => "Object Created",
-            Self::Delete | Self::DeleteMarkerCreated => "Object Deleted",
+            Self::Delete | Self::DeleteMarkerCreated | Self::LifecycleDelete | Self::LifecycleDeleteMarkerCreated => {
+                "Object Deleted"
+            }
             Self::TagsPut => "Object Tags Added",
             Self::TagsDeleted => "Object Tags Deleted",
         }
@@ -56,6 +62,7 @@ impl Occurrence {
             Self::Copy => Some("CopyObject"),
             Self::CompleteMultipartUpload => Some("CompleteMultipartUpload"),
             Self::Delete | Self::DeleteMarkerCreated => Some("DeleteObject"),
+            Self::LifecycleDelete | Self::LifecycleDeleteMarkerCreated => Some("Lifecycle Expiration"),
             Self::TagsPut | Self::TagsDeleted => None,
         }
     }
@@ -63,8 +70,8 @@ impl Occurrence {
     /// How much is gone, as EventBridge's `deletion-type` says it.
     fn deletion_type(self) -> Option<&'static str> {
         match self {
-            Self::Delete => Some("Permanently Deleted"),
-            Self::DeleteMarkerCreated => Some("Delete Marker Created"),
+            Self::Delete | Self::LifecycleDelete => Some("Permanently Deleted"),
+            Self::DeleteMarkerCreated | Self::LifecycleDeleteMarkerCreated => Some("Delete Marker Created"),
             _ => None,
         }
     }
@@ -216,7 +223,10 @@ fn detail(
             sequencer: sequencer.to_owned(),
         },
         request_id: caller.request_id.clone(),
-        requester: caller.scope.account.to_string(),
+        requester: match &caller.principal {
+            Principal::Service(name) => name.clone(),
+            _ => caller.scope.account.to_string(),
+        },
         source_ip_address: caller.address.clone(),
         reason: occurrence.reason(),
         deletion_type: occurrence.deletion_type(),
