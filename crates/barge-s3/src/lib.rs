@@ -12,6 +12,7 @@ mod caller;
 mod checksum;
 mod core;
 mod door;
+mod encryption;
 mod error;
 mod lifecycle;
 mod meta;

@@ -58,6 +58,11 @@ async fn a_bucket_lives_in_a_region() {
 const MFA_DELETE: &str =
     "<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></VersioningConfiguration>";
 
+fn own_key(key: &str) -> Call<'_> {
+    let put = Call::new("PUT", "/bucket/k").header("x-amz-server-side-encryption", "aws:kms");
+    put.header("x-amz-server-side-encryption-aws-kms-key-id", key)
+}
+
 #[tokio::test]
 async fn what_is_lacking_is_refused_by_name() {
     let bench = Bench::new();
@@ -68,7 +73,7 @@ async fn what_is_lacking_is_refused_by_name() {
         (Call::new("PUT", "/bucket/k?renameObject"), "RenameObject"),
         (Call::new("PUT", "/bucket?versioning").header("x-amz-mfa", "device 123456").body(MFA_DELETE), "MFA"),
         (Call::new("PUT", "/bucket?versioning").body(MFA_DELETE), "MfaDelete"),
-        (Call::new("PUT", "/bucket/k").header("x-amz-server-side-encryption", "aws:kms"), "ServerSideEncryption"),
+        (own_key("alias/mine"), "SSEKMSKeyId"),
     ] {
         let answer = bench.refused(501, "NotImplemented", call).await;
         assert!(answer.element("Message").contains(name), "{}", answer.text());

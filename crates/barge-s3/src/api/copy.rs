@@ -3,7 +3,7 @@
 use super::conditions::{Reading, Writing};
 use super::get::{Place, open};
 use super::members::{attributes, checksum_type, set_checksum};
-use super::put::{Making, commit};
+use super::put::{Making, commit, say_made};
 use super::{LARGEST_BODY, Request, etag, timestamp, to_the_second};
 use crate::blobs::{self, Digests, NewBlob, Pinned, Received};
 use crate::caller::Caller;
@@ -119,7 +119,8 @@ pub(super) async fn copy_object(core: &Arc<Core>, request: Request<CopyObjectInp
         )));
     }
     let same = source.bucket == input.bucket && source.object.key == key && source.choice == Choice::Newest;
-    if same && !replace_metadata && given.storage_class() == source.object.detail.attributes.storage_class() {
+    let changed = replace_metadata || given.encryption.is_some();
+    if same && !changed && given.storage_class() == source.object.detail.attributes.storage_class() {
         return Err(INVALID_REQUEST.because(
             "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
         ));
@@ -153,13 +154,10 @@ pub(super) async fn copy_object(core: &Arc<Core>, request: Request<CopyObjectInp
         occurrence: Occurrence::Copy,
     };
     let made = commit(core, making).await?;
-    Ok(CopyObjectOutput {
-        copy_object_result: Some(result),
-        copy_source_version_id,
-        version_id: made.version_id,
-        expiration: made.expiration,
-        ..CopyObjectOutput::default()
-    })
+    let mut output =
+        CopyObjectOutput { copy_object_result: Some(result), copy_source_version_id, ..CopyObjectOutput::default() };
+    say_made!(output, made);
+    Ok(output)
 }
 
 /// Whether a directive says to replace.
@@ -173,9 +171,9 @@ fn directive(given: Option<&str>, what: &str) -> Result<bool> {
 
 fn merge(source: &Attributes, given: Attributes, replace_metadata: bool, replace_tags: bool) -> Attributes {
     let tags = if replace_tags { given.tags.clone() } else { source.tags.clone() };
-    let storage_class = given.storage_class.clone();
+    let (storage_class, encryption) = (given.storage_class.clone(), given.encryption.clone());
     let rest = if replace_metadata { given } else { source.clone() };
-    Attributes { tags, storage_class, ..rest }
+    Attributes { tags, storage_class, encryption, ..rest }
 }
 
 /// Copies a body: by a link where that gives what AWS would, byte by byte where the copy needs digests of its own.

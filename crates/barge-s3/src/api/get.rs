@@ -1,7 +1,7 @@
 //! GetObject and HeadObject.
 
 use super::conditions::Reading;
-use super::members::{checksum_type, refuse, set_checksum};
+use super::members::{checksum_type, refuse, say_encryption, set_checksum};
 use super::{Request, count, etag, timestamp};
 use crate::blobs::{self, Pinned};
 use crate::caller::Caller;
@@ -168,6 +168,7 @@ macro_rules! describe {
         // Only current versions expire, whatever the client knows this one by.
         $output.expiration = $place.version.is_none().then(|| $bucket.expiration(&$object)).flatten();
         let attributes = $object.detail.attributes;
+        say_encryption!($output, attributes);
         $output.accept_ranges = Some("bytes".to_owned());
         $output.content_length = i64::try_from($selection.range.end - $selection.range.start).ok();
         $output.content_range = $selection.content_range;

@@ -2,7 +2,7 @@
 
 use super::conditions::Writing;
 use super::members::{checksum_type, given_checksums, refuse, set_checksum};
-use super::put::insert;
+use super::put::{insert, say_made};
 use super::{Request, etag, to_the_second};
 use crate::checksum::{self, Algorithm, Checksum, Claim, Coverage};
 use crate::core::Core;
@@ -80,12 +80,11 @@ pub(super) async fn complete(
         key: Some(key),
         location: Some(location),
         e_tag: Some(etag(&tag)),
-        version_id: made.version_id,
-        expiration: made.expiration,
         checksum_type: Some(checksum_type(checksum.coverage)),
         ..CompleteMultipartUploadOutput::default()
     };
     set_checksum!(output, checksum.algorithm, checksum.value);
+    say_made!(output, made);
     Ok(output)
 }
 

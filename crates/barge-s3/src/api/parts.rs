@@ -2,7 +2,9 @@
 
 use super::copy::{source, source_conditions};
 use super::listing::limit;
-use super::members::{Claims, checksum_algorithm, checksum_type, given_checksums, refuse, set_checksum};
+use super::members::{
+    Claims, checksum_algorithm, checksum_type, given_checksums, refuse, say_encryption, set_checksum,
+};
 use super::{LARGEST_BODY, Request, count, etag, timestamp, to_the_second};
 use crate::blobs::{Received, receive};
 use crate::caller::{Caller, canonical_id};
@@ -87,6 +89,7 @@ pub(super) async fn upload(core: &Arc<Core>, request: Request<UploadPartInput>) 
     let value = received.digests.checksum(shown).unwrap_or_default().to_owned();
     let part = commit(core, place, number, stored, received).await?;
     let mut output = UploadPartOutput { e_tag: Some(etag(&part.etag)), ..UploadPartOutput::default() };
+    say_encryption!(output, upload.plan.attributes);
     set_checksum!(output, shown, value);
     Ok(output)
 }
@@ -154,11 +157,13 @@ pub(super) async fn copy(core: &Arc<Core>, request: Request<UploadPartCopyInput>
     if upload.plan.algorithm.is_some() {
         set_checksum!(result, algorithm, part.checksum);
     }
-    Ok(UploadPartCopyOutput {
+    let mut output = UploadPartCopyOutput {
         copy_part_result: Some(result),
         copy_source_version_id,
         ..UploadPartCopyOutput::default()
-    })
+    };
+    say_encryption!(output, upload.plan.attributes);
+    Ok(output)
 }
 
 /// `bytes=FIRST-LAST`, both of which must lie within the source.

@@ -7,6 +7,7 @@ use crate::blobs::{NewBlob, receive};
 use crate::caller::Caller;
 use crate::checksum::{self, Algorithm, Checksum, Coverage};
 use crate::core::{Changes, Core};
+use crate::encryption::Encryption;
 use crate::error::{ENTITY_TOO_LARGE, Result};
 use crate::meta::{Bucket, Detail, Object, Segment, Version, objects, versions};
 use crate::notify::{Occurrence, Subject, record};
@@ -14,6 +15,16 @@ use barge_store::rusqlite::Transaction;
 use http::Method;
 use s3s::dto::{PutObjectInput, PutObjectOutput, StreamingBlob};
 use std::sync::Arc;
+
+/// Says in `$output` what was made.
+macro_rules! say_made {
+    ($output:expr, $made:expr) => {{
+        $crate::api::members::say_encryption!($output, $made);
+        $output.version_id = $made.version_id;
+        $output.expiration = $made.expiration;
+    }};
+}
+pub(super) use say_made;
 
 pub(super) async fn put_object(core: &Arc<Core>, request: Request<PutObjectInput>) -> Result<PutObjectOutput> {
     let Request { caller, mut input, method, headers, trailers } = request;
@@ -66,7 +77,8 @@ pub(super) async fn put_object(core: &Arc<Core>, request: Request<PutObjectInput
     set_checksum!(output, algorithm, checksum.value);
     let occurrence = if method == Method::POST { Occurrence::Post } else { Occurrence::Put };
     let making = Making { caller, bucket: input.bucket, object, blobs: vec![received.blob], conditions, occurrence };
-    Made { version_id: output.version_id, expiration: output.expiration } = commit(core, making).await?;
+    let made = commit(core, making).await?;
+    say_made!(output, made);
     Ok(output)
 }
 
@@ -86,6 +98,7 @@ pub(super) struct Making {
 pub(super) struct Made {
     pub(super) version_id: Option<String>,
     pub(super) expiration: Option<String>,
+    pub(super) encryption: Option<Encryption>,
 }
 
 /// Makes an object, in front of the one before it or in its place.
@@ -114,9 +127,15 @@ pub(super) fn insert(
     occurrence: Occurrence,
 ) -> Result<Made> {
     let version = Version::next(tx, bucket.settings.versioning, &*core.ambient.ids)?;
-    let object = Object { version, ..object };
+    let mut object = Object { version, ..object };
+    let encryption = &mut object.detail.attributes.encryption;
+    encryption.get_or_insert_with(|| bucket.settings.encryption.clone().unwrap_or_default());
     changes.discard(versions::make_room(tx, bucket.id, &object.key, current, &object.version)?);
     objects::put(tx, bucket.id, &object)?;
     record(core, tx, changes, bucket, caller, occurrence, Subject::object(&object))?;
-    Ok(Made { version_id: bucket.shown(&object.version), expiration: bucket.expiration(&object) })
+    Ok(Made {
+        version_id: bucket.shown(&object.version),
+        expiration: bucket.expiration(&object),
+        encryption: object.detail.attributes.encryption,
+    })
 }

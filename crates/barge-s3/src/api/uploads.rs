@@ -1,7 +1,7 @@
 //! CreateMultipartUpload, AbortMultipartUpload, ListMultipartUploads.
 
 use super::listing::{Encoding, common_prefixes, limit};
-use super::members::{attributes, checksum_algorithm, checksum_type};
+use super::members::{attributes, checksum_algorithm, checksum_type, say_encryption};
 use super::{Request, moment, timestamp, to_the_second};
 use crate::caller::canonical_id;
 use crate::checksum::{Algorithm, Coverage};
@@ -30,7 +30,7 @@ pub(super) async fn create(
         None => covering.default_coverage(),
     };
     covering.check_coverage(coverage)?;
-    let upload = Upload {
+    let mut upload = Upload {
         id: core.ambient.ids.hex(64),
         key: input.key.clone(),
         initiated: to_the_second(core.now()),
@@ -47,6 +47,9 @@ pub(super) async fn create(
     core.commit(move |tx, _| {
         let bucket = caller.bucket(tx, &input.bucket)?;
         bucket.check_owner(input.expected_bucket_owner.as_deref())?;
+        let encryption = &mut upload.plan.attributes.encryption;
+        encryption.get_or_insert_with(|| bucket.settings.encryption.clone().unwrap_or_default());
+        say_encryption!(output, upload.plan.attributes);
         uploads::insert(tx, bucket.id, &upload)?;
         let due = abortion(&bucket.settings.lifecycle, &upload.key, upload.initiated);
         output.abort_date = due.map(|due| timestamp(due.at));

@@ -215,9 +215,10 @@ mod tests {
     #[test]
     fn what_becomes_of_a_key() {
         use Versioning::{Enabled, Never, Suspended};
+        type Case = (&'static str, Vec<Rule>, Versioning, Vec<Entry>, Vec<Deed>);
         let (old, new) = ("2024-01-01T12:00:00Z", "2024-01-09T12:00:00Z");
         let stack = || vec![o(new), o("2024-01-05T12:00:00Z"), o("2024-01-03T12:00:00Z"), o(old)];
-        let cases: [(&str, Vec<Rule>, Versioning, Vec<Entry>, Vec<Deed>); 20] = [
+        let cases: [Case; 20] = [
             ("an object goes", vec![days(8)], Never, vec![o(old)], vec![Deed::Destroy(0)]),
             ("an object is not yet due", vec![days(9)], Never, vec![o(old)], vec![]),
             ("a version is hidden", vec![days(8)], Enabled, vec![o(old)], vec![Deed::Hide]),

@@ -46,7 +46,7 @@ fn day(now: Timestamp) -> i64 {
 
 /// One pass over everything.
 async fn sweep(core: &Arc<Core>) -> Result<()> {
-    let buckets = core.read(|connection| buckets::with_lifecycle(connection)).await?;
+    let buckets = core.read(buckets::with_lifecycle).await?;
     for bucket in buckets {
         let name = bucket.name.clone();
         if let Err(error) = sweep_bucket(core, bucket).await {

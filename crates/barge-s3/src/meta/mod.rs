@@ -13,6 +13,7 @@ pub(crate) use version::{Version, VersionId, next_sequence};
 
 use crate::blobs::Piece;
 use crate::checksum::Checksum;
+use crate::encryption::Encryption;
 use crate::lifecycle::{Rule, expiry};
 use crate::notify::Notification;
 use barge_core::{AccountId, Region, Scope, Timestamp};
@@ -46,6 +47,9 @@ pub(crate) struct Settings {
     pub(crate) ownership_controls: OwnershipControls,
     pub(crate) notification: Notification,
     pub(crate) versioning: Versioning,
+    /// What a client asked for; a bucket that was told nothing has the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) encryption: Option<Encryption>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) lifecycle: Vec<Rule>,
     /// The creation that made this bucket, where a template did.
@@ -172,6 +176,9 @@ pub(crate) struct Attributes {
     /// `None` is STANDARD.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) storage_class: Option<String>,
+    /// What answers say; `None` only of what was made before they said it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) encryption: Option<Encryption>,
 }
 
 impl Attributes {
