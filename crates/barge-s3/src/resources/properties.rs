@@ -33,6 +33,22 @@ impl<'d> Members<'d> {
         self.text(name)?.ok_or_else(|| AwsError::validation(format!("Property {path} is required")))
     }
 
+    /// A whole number that is not negative, also as text.
+    pub(super) fn number<N: std::str::FromStr>(&mut self, name: &str) -> Result<Option<N>, AwsError> {
+        let path = self.path(name);
+        self.take(name)
+            .map(|value| {
+                let number = value.scalar_text().and_then(|text| text.parse().ok());
+                number.ok_or_else(|| mistyped(&path, "a whole number from 0", value))
+            })
+            .transpose()
+    }
+
+    pub(super) fn required_number<N: std::str::FromStr>(&mut self, name: &str) -> Result<N, AwsError> {
+        let path = self.path(name);
+        self.number(name)?.ok_or_else(|| AwsError::validation(format!("Property {path} is required")))
+    }
+
     pub(super) fn boolean(&mut self, name: &str) -> Result<Option<bool>, AwsError> {
         let path = self.path(name);
         self.take(name)
