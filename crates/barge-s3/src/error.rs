@@ -204,9 +204,11 @@ refusals! {
     ACCESS_DENIED = "AccessDenied", 403, "Access Denied";
     ACLS_NOT_SUPPORTED = "AccessControlListNotSupported", 400, "The bucket does not allow ACLs";
     BAD_DIGEST = "BadDigest", 400, "The Content-MD5 you specified did not match what we received.";
+    BAD_REQUEST = "BadRequest", 400, "An error occurred when parsing the HTTP request.";
     BUCKET_ALREADY_EXISTS = "BucketAlreadyExists", 409, "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.";
     BUCKET_ALREADY_OWNED = "BucketAlreadyOwnedByYou", 409, "Your previous request to create the named bucket succeeded and you already own it.";
     BUCKET_NOT_EMPTY = "BucketNotEmpty", 409, "The bucket you tried to delete is not empty";
+    CORS_FORBIDDEN = "AccessForbidden", 403, "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.";
     ENTITY_TOO_LARGE = "EntityTooLarge", 400, "Your proposed upload exceeds the maximum allowed size";
     ENTITY_TOO_SMALL = "EntityTooSmall", 400, "Your proposed upload is smaller than the minimum allowed size";
     EXPIRED_TOKEN = "ExpiredToken", 400, "The provided token has expired.";
@@ -231,6 +233,7 @@ refusals! {
     METADATA_TOO_LARGE = "MetadataTooLarge", 400, "Your metadata headers exceed the maximum allowed metadata size";
     NO_SUCH_BUCKET = "NoSuchBucket", 404, "The specified bucket does not exist";
     NO_SUCH_BUCKET_POLICY = "NoSuchBucketPolicy", 404, "The bucket policy does not exist";
+    NO_SUCH_CORS = "NoSuchCORSConfiguration", 404, "The CORS configuration does not exist";
     NO_SUCH_KEY = "NoSuchKey", 404, "The specified key does not exist.";
     NO_SUCH_LIFECYCLE = "NoSuchLifecycleConfiguration", 404, "The lifecycle configuration does not exist";
     NO_SUCH_OWNERSHIP_CONTROLS = "OwnershipControlsNotFoundError", 404, "The bucket ownership controls were not found";

@@ -11,6 +11,7 @@ mod blobs;
 mod caller;
 mod checksum;
 mod core;
+mod cors;
 mod door;
 mod encryption;
 mod error;

@@ -4,6 +4,7 @@ mod attributes;
 mod buckets;
 mod conditions;
 mod copy;
+mod cors;
 mod delete;
 mod encryption;
 mod get;
@@ -102,6 +103,7 @@ operations! {
     create_bucket: CreateBucketInput -> CreateBucketOutput = buckets::create_bucket;
     create_multipart_upload: CreateMultipartUploadInput -> CreateMultipartUploadOutput = uploads::create;
     delete_bucket: DeleteBucketInput -> DeleteBucketOutput = buckets::delete_bucket;
+    delete_bucket_cors: DeleteBucketCorsInput -> DeleteBucketCorsOutput = cors::delete_cors;
     delete_bucket_encryption: DeleteBucketEncryptionInput -> DeleteBucketEncryptionOutput = encryption::delete_encryption;
     delete_bucket_lifecycle: DeleteBucketLifecycleInput -> DeleteBucketLifecycleOutput = lifecycle::delete_lifecycle;
     delete_bucket_ownership_controls: DeleteBucketOwnershipControlsInput -> DeleteBucketOwnershipControlsOutput = settings::delete_ownership_controls;
@@ -111,6 +113,7 @@ operations! {
     delete_objects: DeleteObjectsInput -> DeleteObjectsOutput = delete::delete_objects;
     delete_object_tagging: DeleteObjectTaggingInput -> DeleteObjectTaggingOutput = tagging::delete_object_tagging;
     delete_public_access_block: DeletePublicAccessBlockInput -> DeletePublicAccessBlockOutput = settings::delete_public_access_block;
+    get_bucket_cors: GetBucketCorsInput -> GetBucketCorsOutput = cors::get_cors;
     get_bucket_encryption: GetBucketEncryptionInput -> GetBucketEncryptionOutput = encryption::get_encryption;
     get_bucket_lifecycle_configuration: GetBucketLifecycleConfigurationInput -> GetBucketLifecycleConfigurationOutput = lifecycle::get_lifecycle;
     get_bucket_location: GetBucketLocationInput -> GetBucketLocationOutput = buckets::get_bucket_location;
@@ -131,6 +134,7 @@ operations! {
     list_objects: ListObjectsInput -> ListObjectsOutput = listing::list_objects;
     list_objects_v2: ListObjectsV2Input -> ListObjectsV2Output = listing::list_objects_v2;
     list_parts: ListPartsInput -> ListPartsOutput = parts::list;
+    put_bucket_cors: PutBucketCorsInput -> PutBucketCorsOutput = cors::put_cors;
     put_bucket_encryption: PutBucketEncryptionInput -> PutBucketEncryptionOutput = encryption::put_encryption;
     put_bucket_lifecycle_configuration: PutBucketLifecycleConfigurationInput -> PutBucketLifecycleConfigurationOutput = lifecycle::put_lifecycle;
     put_bucket_notification_configuration: PutBucketNotificationConfigurationInput -> PutBucketNotificationConfigurationOutput = settings::put_notification;

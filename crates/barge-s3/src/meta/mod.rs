@@ -13,6 +13,7 @@ pub(crate) use version::{Version, VersionId, next_sequence};
 
 use crate::blobs::Piece;
 use crate::checksum::Checksum;
+use crate::cors::CorsRule;
 use crate::encryption::Encryption;
 use crate::lifecycle::{Rule, expiry};
 use crate::notify::Notification;
@@ -52,6 +53,8 @@ pub(crate) struct Settings {
     pub(crate) encryption: Option<Encryption>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) lifecycle: Vec<Rule>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) cors: Vec<CorsRule>,
     /// The creation that made this bucket, where a template did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) creation: Option<String>,

@@ -19,6 +19,7 @@ const SCHEMA: ResourceSchema = ResourceSchema {
         property("AccessControl", PropertyType::String),
         property("BucketEncryption", PropertyType::Map),
         property("BucketName", PropertyType::String).replaces(),
+        property("CorsConfiguration", PropertyType::Map),
         property("LifecycleConfiguration", PropertyType::Map),
         property("NotificationConfiguration", PropertyType::Map),
         property("OwnershipControls", PropertyType::Map),
@@ -82,6 +83,7 @@ impl ResourceProvider for BucketProvider {
         self.check(&wanted, &name, &cx.scope).await?;
         let mut new = NewBucket::new(name.clone(), cx.scope.clone());
         new.settings.creation = Some(creation.token.clone());
+        let expiring = !wanted.lifecycle.is_empty();
         wanted.apply(&mut new.settings);
         match create_bucket(&self.core, new).await {
             Err(error) if error.is(&BUCKET_ALREADY_OWNED) => {
@@ -91,7 +93,9 @@ impl ResourceProvider for BucketProvider {
             }
             result => result?,
         }
-        self.core.lifecycle.notify_one();
+        if expiring {
+            self.core.lifecycle.notify_one();
+        }
         Ok(resource(&name, &cx.scope))
     }
 
@@ -105,9 +109,12 @@ impl ResourceProvider for BucketProvider {
         let mut wanted = Wanted::read(&new.properties, &new.token)?;
         wanted.tags.extend(new.tags.clone().into_iter().filter(|(key, _)| !key.starts_with("aws:")));
         self.check(&wanted, physical_id, &cx.scope).await?;
+        let expiring = !wanted.lifecycle.is_empty();
         let change = |settings: &mut Settings| wanted.apply(settings);
         reconfigure(&self.core, Caller::of(cx), physical_id.to_owned(), change).await?;
-        self.core.lifecycle.notify_one();
+        if expiring {
+            self.core.lifecycle.notify_one();
+        }
         Ok(resource(physical_id, &cx.scope))
     }
 

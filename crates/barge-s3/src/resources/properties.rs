@@ -68,6 +68,13 @@ impl<'d> Members<'d> {
         }
     }
 
+    /// A list of texts; without one, none.
+    pub(super) fn texts(&mut self, name: &str) -> Result<Vec<String>, AwsError> {
+        let path = self.path(name);
+        let text = |value: &Document| value.scalar_text().ok_or_else(|| mistyped(&path, "a list of strings", value));
+        self.list(name)?.iter().map(text).collect()
+    }
+
     pub(super) fn members(&mut self, name: &str) -> Result<Option<Members<'d>>, AwsError> {
         let path = self.path(name);
         self.take(name).map(|value| Members::of(&path, value)).transpose()

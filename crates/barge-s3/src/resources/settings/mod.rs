@@ -1,12 +1,14 @@
 //! What a template says of a bucket, and a bucket's settings as a template would say them (CloudFormation User Guide,
 //! "AWS::S3::Bucket"). One file for each property of some size.
 
+mod cors;
 mod encryption;
 mod lifecycle;
 mod notification;
 
 use super::properties::Members;
 use crate::api::{BUCKET_TAGS, check_tags};
+use crate::cors::CorsRule;
 use crate::encryption::Encryption;
 use crate::lifecycle::Rule;
 use crate::meta::{OwnershipControls, PublicAccessBlock, Settings, Tags, Versioning};
@@ -23,8 +25,9 @@ pub(super) struct Wanted {
     public_access_block: PublicAccessBlock,
     ownership_controls: OwnershipControls,
     versioning: Option<Versioning>,
-    lifecycle: Vec<Rule>,
+    pub(super) lifecycle: Vec<Rule>,
     encryption: Option<Encryption>,
+    cors: Vec<CorsRule>,
 }
 
 impl Wanted {
@@ -52,6 +55,7 @@ impl Wanted {
                 None => Vec::new(),
             },
             encryption: members.members("BucketEncryption")?.map(encryption::read).transpose()?,
+            cors: members.members("CorsConfiguration")?.map(cors::read).transpose()?.unwrap_or_default(),
         };
         // Of grants there is what every new bucket has on AWS: none.
         if let Some(grant) = members.text("AccessControl")?.filter(|grant| grant != "Private") {
@@ -75,6 +79,7 @@ impl Wanted {
         };
         settings.lifecycle = self.lifecycle;
         settings.encryption = self.encryption;
+        settings.cors = self.cors;
     }
 }
 
@@ -106,6 +111,7 @@ pub(super) fn properties(name: &str, settings: &Settings) -> Properties {
         ("VersioningConfiguration", versioning.map(|status| Document::map([("Status", status.into())]))),
         ("LifecycleConfiguration", lifecycle::shown(&settings.lifecycle)),
         ("BucketEncryption", settings.encryption.as_ref().map(encryption::shown)),
+        ("CorsConfiguration", cors::shown(&settings.cors)),
         ("NotificationConfiguration", notification::shown(&settings.notification)),
         ("PublicAccessBlockConfiguration", settings.public_access_block.map(blocked)),
         ("OwnershipControls", (settings.ownership_controls == OwnershipControls::BucketOwnerEnforced).then(owned)),
@@ -205,6 +211,11 @@ mod tests {
             {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "alias/aws/s3"},
              "BucketKeyEnabled": true}
         ]},
+        "CorsConfiguration": {"CorsRules": [
+            {"Id": "page", "AllowedHeaders": ["*"], "AllowedMethods": ["GET", "PUT"],
+             "AllowedOrigins": ["https://page.example"], "ExposedHeaders": ["ETag"], "MaxAge": 3000},
+            {"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}
+        ]},
         "NotificationConfiguration": {
             "LambdaConfigurations": [
                 {"Event": "s3:ObjectCreated:*", "Function": "arn:aws:lambda:us-east-1:000000000000:function:f",
@@ -267,6 +278,8 @@ mod tests {
             (r#"{"AccessControl":"PublicRead"}"#, "AccessControl"),
             (r#"{"NotificationConfiguration":{"QueueConfigurations":[]}}"#, "QueueConfigurations"),
             (r#"{"NotificationConfiguration":{"LambdaConfigurations":[{"Event":"e"}]}}"#, "Function"),
+            (r#"{"CorsConfiguration":{"CorsRules":[{"AllowedMethods":["PATCH"],"AllowedOrigins":["*"]}]}}"#, "PATCH"),
+            (r#"{"CorsConfiguration":{"CorsRules":[{"AllowedMethods":"GET"}]}}"#, "AllowedMethods"),
             (r#"{"Tags":{"k":"v"}}"#, "Tags"),
             (r#"{"OwnershipControls":{"Rules":[{"ObjectOwnership":"ObjectWriter"}]}}"#, "ObjectOwnership"),
             (r#"{"WebsiteConfiguration":{}}"#, "WebsiteConfiguration"),
