@@ -95,13 +95,12 @@ pub(super) use set_checksum;
 
 /// Says in `$output` what an object of `$attributes` is encrypted with.
 macro_rules! say_encryption {
-    ($output:expr, $attributes:expr) => {
-        if let Some(encryption) = &$attributes.encryption {
-            let name = encryption.algorithm.name();
-            $output.server_side_encryption = Some(s3s::dto::ServerSideEncryption::from_static(name));
-            $output.bucket_key_enabled = encryption.bucket_key_shown();
-        }
-    };
+    ($output:expr, $attributes:expr) => {{
+        let encryption = $attributes.encryption.clone().unwrap_or_default();
+        let name = encryption.algorithm.name();
+        $output.server_side_encryption = Some(s3s::dto::ServerSideEncryption::from_static(name));
+        $output.bucket_key_enabled = encryption.bucket_key_shown();
+    }};
 }
 pub(super) use say_encryption;
 

@@ -11,7 +11,9 @@ use crate::caller::{Caller, canonical_id};
 use crate::checksum::{self, Algorithm};
 use crate::core::Core;
 use crate::error::{ENTITY_TOO_LARGE, INVALID_ARGUMENT, INVALID_REQUEST, NO_SUCH_UPLOAD, Result};
-use crate::meta::{Part, Upload, uploads};
+use crate::lifecycle::abortion;
+use crate::meta::{Bucket, Part, Upload, uploads};
+use barge_store::rusqlite::Connection;
 use s3s::dto::{
     CopyPartResult, Initiator, ListPartsInput, ListPartsOutput, Owner, StreamingBlob, UploadPartCopyInput,
     UploadPartCopyOutput, UploadPartInput, UploadPartOutput,
@@ -33,9 +35,14 @@ struct Place {
 }
 
 impl Place {
-    fn find(&self, connection: &barge_store::rusqlite::Connection) -> Result<Upload> {
+    fn bucket(&self, connection: &Connection) -> Result<Bucket> {
         let bucket = self.caller.bucket(connection, &self.bucket)?;
         bucket.check_owner(self.owner.as_deref())?;
+        Ok(bucket)
+    }
+
+    fn find(&self, connection: &Connection) -> Result<Upload> {
+        let bucket = self.bucket(connection)?;
         uploads::find(connection, bucket.id, &self.key, &self.upload)?.ok_or_else(|| NO_SUCH_UPLOAD.into())
     }
 
@@ -195,16 +202,20 @@ pub(super) async fn list(core: &Arc<Core>, request: Request<ListPartsInput>) -> 
         owner: input.expected_bucket_owner,
     };
     let limit = usize::try_from(max_parts).unwrap_or(0);
-    let (upload, mut parts) = core
+    let (upload, mut parts, due) = core
         .read(move |connection| {
             let upload = place.find(connection)?;
             let parts = uploads::parts(connection, &upload.id, after, limit + 1)?;
-            Ok((upload, parts))
+            let rules = place.bucket(connection)?.settings.lifecycle;
+            let due = abortion(&rules, &upload.key, upload.initiated);
+            let due = due.map(|due| (timestamp(due.at), due.rule.id.clone()));
+            Ok((upload, parts, due))
         })
         .await?;
     let truncated = parts.len() > limit && limit > 0;
     parts.truncate(limit);
     let next = parts.last().map(|part| count(part.number as usize));
+    let (abort_date, abort_rule_id) = due.unzip();
     let algorithm = upload.plan.algorithm;
     let entry = |part: Part| {
         let mut entry = s3s::dto::Part {
@@ -220,6 +231,8 @@ pub(super) async fn list(core: &Arc<Core>, request: Request<ListPartsInput>) -> 
         entry
     };
     Ok(ListPartsOutput {
+        abort_date,
+        abort_rule_id,
         bucket: Some(input.bucket),
         key: Some(input.key),
         upload_id: Some(input.upload_id),

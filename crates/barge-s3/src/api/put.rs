@@ -128,8 +128,8 @@ pub(super) fn insert(
 ) -> Result<Made> {
     let version = Version::next(tx, bucket.settings.versioning, &*core.ambient.ids)?;
     let mut object = Object { version, ..object };
-    let encryption = &mut object.detail.attributes.encryption;
-    encryption.get_or_insert_with(|| bucket.settings.encryption.clone().unwrap_or_default());
+    let encryption = object.detail.attributes.encryption.take();
+    object.detail.attributes.encryption = encryption.or_else(|| bucket.settings.encryption.clone());
     changes.discard(versions::make_room(tx, bucket.id, &object.key, current, &object.version)?);
     objects::put(tx, bucket.id, &object)?;
     record(core, tx, changes, bucket, caller, occurrence, Subject::object(&object))?;

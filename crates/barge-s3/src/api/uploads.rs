@@ -47,6 +47,7 @@ pub(super) async fn create(
     core.commit(move |tx, _| {
         let bucket = caller.bucket(tx, &input.bucket)?;
         bucket.check_owner(input.expected_bucket_owner.as_deref())?;
+        // What holds now holds for the object, whatever the bucket is told meanwhile.
         let encryption = &mut upload.plan.attributes.encryption;
         encryption.get_or_insert_with(|| bucket.settings.encryption.clone().unwrap_or_default());
         say_encryption!(output, upload.plan.attributes);

@@ -72,13 +72,22 @@ pub(crate) struct Page<E> {
     pub(crate) next: Option<After>,
 }
 
+/// Rows from a key on, of that very key those below a place, up to an end.
+const OBJECTS: &str = "SELECT key, size, etag, modified, storage_class, checksum FROM s3_objects
+     WHERE bucket = ?1 AND key >= ?2 AND (key > ?2 OR sequence < ?3) AND (?4 IS NULL OR key < ?4)
+     ORDER BY key";
+
+/// The same of all versions. Both halves are in order already, so that the database merges them as it goes.
+const VERSIONS: &str = "SELECT key, size, etag, modified, storage_class, checksum, sequence, version FROM s3_objects
+     WHERE bucket = ?1 AND key >= ?2 AND (key > ?2 OR sequence < ?3) AND (?4 IS NULL OR key < ?4)
+     UNION ALL
+     SELECT key, size, etag, modified, storage_class, checksum, sequence, version FROM s3_hidden
+     WHERE bucket = ?1 AND key >= ?2 AND (key > ?2 OR sequence < ?3) AND (?4 IS NULL OR key < ?4)
+     ORDER BY key, sequence DESC";
+
 /// Lists a bucket.
 pub(crate) fn list(connection: &Connection, bucket: i64, query: &Query) -> Result<Page<Summary>> {
-    let statement = connection.prepare_cached(
-        "SELECT key, size, etag, modified, storage_class, checksum FROM s3_objects
-         WHERE bucket = ?1 AND key >= ?2 AND (key > ?2 OR sequence < ?3) AND (?4 IS NULL OR key < ?4) ORDER BY key",
-    )?;
-    walk(statement, bucket, query, |row, key| {
+    walk(connection.prepare_cached(OBJECTS)?, bucket, query, |row, key| {
         let summary = summary(row, 1, key)?;
         Ok((After::Key(summary.key.clone()), summary))
     })
@@ -86,20 +95,11 @@ pub(crate) fn list(connection: &Connection, bucket: i64, query: &Query) -> Resul
 
 /// Lists the versions of a bucket.
 pub(crate) fn list_versions(connection: &Connection, bucket: i64, query: &Query) -> Result<Page<Listed>> {
-    // Both halves are in order already, so that the database merges them as it goes.
-    let statement = connection.prepare_cached(
-        "SELECT key, size, etag, modified, storage_class, checksum, sequence, version FROM s3_objects
-         WHERE bucket = ?1 AND key >= ?2 AND (key > ?2 OR sequence < ?3) AND (?4 IS NULL OR key < ?4)
-         UNION ALL
-         SELECT key, size, etag, modified, storage_class, checksum, sequence, version FROM s3_hidden
-         WHERE bucket = ?1 AND key >= ?2 AND (key > ?2 OR sequence < ?3) AND (?4 IS NULL OR key < ?4)
-         ORDER BY key, sequence DESC",
-    )?;
     let mut newer = match &query.after {
         After::Version(key, place) if *place < i64::MAX => Some(key.clone()),
         _ => None,
     };
-    walk(statement, bucket, query, |row, key| {
+    walk(connection.prepare_cached(VERSIONS)?, bucket, query, |row, key| {
         let standing = if newer.as_ref() == Some(&key) { Standing::Older } else { Standing::Latest };
         newer = Some(key.clone());
         let version = Version { sequence: row.get(6)?, id: row.get(7)? };
@@ -345,14 +345,16 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_of_versions_sorts_nothing() {
+    fn listings_pass_over_an_index_and_sort_nothing() {
         let bucket = bucket_of([]);
-        let plan = "EXPLAIN QUERY PLAN SELECT key, sequence FROM s3_objects WHERE bucket = 1 AND key >= 'a'
-             UNION ALL SELECT key, sequence FROM s3_hidden WHERE bucket = 1 AND key >= 'a' ORDER BY key, sequence DESC";
-        let mut statement = bucket.prepare(plan).unwrap();
-        let steps = statement.query_map([], |row| row.get::<_, String>(3)).unwrap();
-        let steps: Vec<_> = steps.map(std::result::Result::unwrap).collect();
-        assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{steps:?}");
+        for sql in [OBJECTS, VERSIONS] {
+            let mut plan = bucket.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let steps = plan.query_map(params![1, b"", 0, None::<Vec<u8>>], |row| row.get::<_, String>(3)).unwrap();
+            let steps: Vec<_> = steps.map(std::result::Result::unwrap).collect();
+            let passes = steps.iter().filter(|step| step.contains("s3_"));
+            assert!(passes.clone().all(|step| step.contains("(bucket=? AND key>?)")), "{steps:?}");
+            assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{steps:?}");
+        }
     }
 
     proptest! {

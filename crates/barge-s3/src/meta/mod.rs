@@ -179,7 +179,7 @@ pub(crate) struct Attributes {
     /// `None` is STANDARD.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) storage_class: Option<String>,
-    /// What answers say; `None` only of what was made before they said it.
+    /// `None` is the default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) encryption: Option<Encryption>,
 }

@@ -11,6 +11,8 @@ use barge_store::rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 /// The columns that an object's row has in both tables.
 const COLUMNS: &str = "bucket, key, sequence, version, size, etag, modified, storage_class, checksum, detail";
+/// The null version, by an index of its own.
+const NULL_VERSION: &str = "version IS NULL AND sequence <= ?3";
 const SHOWN: &str = "sequence, version, modified, size, etag, checksum, detail";
 
 /// The version of `key` that a client asks for.
@@ -23,7 +25,7 @@ pub(crate) fn find(connection: &Connection, bucket: i64, key: &str, id: &Version
 
 fn hidden(connection: &Connection, bucket: i64, key: &str, id: &VersionId) -> Result<Option<Entry>> {
     let found = match id {
-        VersionId::Null => one(connection, bucket, key, "version IS NULL AND sequence <= ?3", i64::MAX)?,
+        VersionId::Null => one(connection, bucket, key, NULL_VERSION, i64::MAX)?,
         VersionId::Made(version) => one(connection, bucket, key, "sequence = ?3", version.sequence)?,
     };
     Ok(found.filter(|entry| id.is(entry.version())))
@@ -62,6 +64,13 @@ pub(crate) fn of_key(connection: &Connection, bucket: i64, key: &str) -> Result<
     Ok(entries)
 }
 
+/// Keys from one on but one, up to an end. The database merges both halves as it goes.
+const KEYS: &str = "SELECT key FROM s3_objects
+     WHERE bucket = ?1 AND key >= ?2 AND (?3 IS NULL OR key > ?3) AND (?4 IS NULL OR key < ?4)
+     UNION SELECT key FROM s3_hidden
+     WHERE bucket = ?1 AND key >= ?2 AND (?3 IS NULL OR key > ?3) AND (?4 IS NULL OR key < ?4)
+     ORDER BY key LIMIT ?5";
+
 /// Up to `limit` keys with a prefix, after `after`, in order, that have any version.
 pub(crate) fn keys(
     connection: &Connection,
@@ -70,13 +79,7 @@ pub(crate) fn keys(
     after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<String>> {
-    let mut query = connection.prepare_cached(
-        "SELECT key FROM s3_objects
-         WHERE bucket = ?1 AND key >= ?2 AND (?3 IS NULL OR key > ?3) AND (?4 IS NULL OR key < ?4)
-         UNION SELECT key FROM s3_hidden
-         WHERE bucket = ?1 AND key >= ?2 AND (?3 IS NULL OR key > ?3) AND (?4 IS NULL OR key < ?4)
-         ORDER BY key LIMIT ?5",
-    )?;
+    let mut query = connection.prepare_cached(KEYS)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let from = after.filter(|after| *after > prefix).unwrap_or(prefix).as_bytes();
     let end = successor(prefix.as_bytes());
@@ -328,6 +331,21 @@ mod tests {
             .map(|entry| matches!(entry, Entry::Object(object) if !object.detail.attributes.tags.is_empty()))
             .collect();
         assert_eq!(tags, [false, true]);
+    }
+
+    #[test]
+    fn what_looks_at_one_key_passes_over_no_others() {
+        let connection = tables(schema::STEPS);
+        let plan = |sql: &str, parameters: &[&dyn barge_store::rusqlite::ToSql]| -> String {
+            let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let steps = plan.query_map(parameters, |row| row.get::<_, String>(3)).unwrap();
+            steps.map(std::result::Result::unwrap).collect::<Vec<_>>().join("; ")
+        };
+        let keys = plan(KEYS, params![1, b"", None::<Vec<u8>>, None::<Vec<u8>>, 9]);
+        assert!(!keys.contains("TEMP B-TREE") && !keys.contains("SCAN"), "{keys}");
+        let null = format!("SELECT {SHOWN} FROM s3_hidden WHERE bucket = ?1 AND key = ?2 AND {NULL_VERSION}");
+        let null = plan(&null, params![1, b"k", 9]);
+        assert!(null.contains("s3_hidden_null"), "{null}");
     }
 
     #[test]
