@@ -49,7 +49,7 @@ unit: ## Unit and integration tests in Rust
 
 .PHONY: e2e
 e2e: build example $(venv)/installed check-clients ## End-to-end tests with boto3, the aws CLI and skopeo
-	$(python) -m pytest tests -q -rf $(PYTEST)
+	$(python) -m pytest tests -q -rf --ignore tests/slow $(PYTEST)
 
 .PHONY: soak
 soak: ## Random histories of Batch, a million events each, until one breaks or you stop it; SOAK_SEED begins with one
@@ -59,8 +59,9 @@ soak: ## Random histories of Batch, a million events each, until one breaks or y
 	done
 
 .PHONY: test-slow
-test-slow: build $(venv)/installed ## Other people's templates, fetched with pip; the table is target/fixtures/fixtures.md
-	$(python) tests/fixtures_table.py target/fixtures
+test-slow: build example $(venv)/installed check-clients check-node ## The CDK from npm, and other people's templates: target/others/others.md tells how each went
+	$(python) -m pytest tests/slow -q -rf $(PYTEST)
+	$(python) tests/slow/others_templates.py target/others
 
 .PHONY: bench
 bench: release example $(venv)/installed ## Measure what we say of speed; prints tables
@@ -87,6 +88,10 @@ check-build:
 .PHONY: check-clients
 check-clients:
 	@tests/require.sh python3:python3-venv git:git skopeo:skopeo busybox:busybox-static
+
+.PHONY: check-node
+check-node:
+	@tests/require.sh node:nodejs npm:npm
 
 .PHONY: clean
 clean: ## Remove what was built

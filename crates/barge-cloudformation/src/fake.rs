@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
 const PROPERTIES: &[Property] = &[
-    property("Name", PropertyType::String).replaces(),
+    property("Name", PropertyType::String).identifies(),
     property("Value", PropertyType::String),
     property("List", PropertyType::List),
 ];

@@ -34,6 +34,7 @@ fn row(property: &Property) -> String {
     let change = match property.update {
         UpdateBehavior::InPlace => "in place",
         UpdateBehavior::Replacement => "replaces",
+        UpdateBehavior::Conditional => "may replace",
     };
     format!("| {} | {kind} | {} | {change} |", property.name, if property.required { "yes" } else { "" })
 }

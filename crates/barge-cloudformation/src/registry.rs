@@ -1,7 +1,7 @@
 //! Which resource types there are: the providers that the services brought, by type name.
 
 use crate::template::Schemas;
-use barge_core::resource::{ResourceProvider, ResourceSchema};
+use barge_core::resource::{Properties, ResourceProvider, ResourceSchema};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -47,5 +47,9 @@ impl std::fmt::Debug for Registry {
 impl Schemas for Registry {
     fn schema(&self, type_name: &str) -> Option<&ResourceSchema> {
         self.provider(type_name).map(|provider| provider.schema())
+    }
+
+    fn replaces(&self, type_name: &str, old: &Properties, new: &Properties) -> bool {
+        self.provider(type_name).is_some_and(|provider| provider.replaces(old, new))
     }
 }

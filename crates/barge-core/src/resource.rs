@@ -32,6 +32,8 @@ pub enum UpdateBehavior {
     InPlace,
     /// A new resource replaces the old one.
     Replacement,
+    /// One or the other, by the values: [`ResourceProvider::replaces`] says which.
+    Conditional,
 }
 
 /// One property of a resource type.
@@ -45,11 +47,13 @@ pub struct Property {
     pub required: bool,
     /// What changing it does.
     pub update: UpdateBehavior,
+    /// Whether its value, where a template gives one, is the resource's physical id.
+    pub identifies: bool,
 }
 
 /// A property that may be left out and can be changed in place.
 pub const fn property(name: &'static str, kind: PropertyType) -> Property {
-    Property { name, kind, required: false, update: UpdateBehavior::InPlace }
+    Property { name, kind, required: false, update: UpdateBehavior::InPlace, identifies: false }
 }
 
 impl Property {
@@ -64,6 +68,18 @@ impl Property {
     pub const fn replaces(self) -> Self {
         Self { update: UpdateBehavior::Replacement, ..self }
     }
+
+    /// This property, which is the custom name that becomes the resource's physical id: another name is another resource.
+    #[must_use]
+    pub const fn identifies(self) -> Self {
+        Self { update: UpdateBehavior::Replacement, identifies: true, ..self }
+    }
+
+    /// This property, whose change may replace the resource.
+    #[must_use]
+    pub const fn may_replace(self) -> Self {
+        Self { update: UpdateBehavior::Conditional, ..self }
+    }
 }
 
 /// What a template may say about a resource type. A property that is not listed is refused by name.
@@ -75,6 +91,13 @@ pub struct ResourceSchema {
     pub properties: &'static [Property],
     /// The names that `Fn::GetAtt` takes.
     pub attributes: &'static [&'static str],
+}
+
+impl ResourceSchema {
+    /// The property that is the resource's physical id where a template gives it.
+    pub fn identifier(&self) -> Option<&'static str> {
+        self.properties.iter().find(|property| property.identifies).map(|property| property.name)
+    }
 }
 
 /// A resource's properties with every intrinsic function resolved: always a map.
@@ -140,6 +163,11 @@ pub trait ResourceProvider: Send + Sync {
         new: &Creation,
     ) -> Result<Resource, AwsError>;
 
+    /// Whether changing properties of [`UpdateBehavior::Conditional`] from `old` to `new` replaces the resource. Pure.
+    fn replaces(&self, _old: &Properties, _new: &Properties) -> bool {
+        false
+    }
+
     /// Removes the resource; `properties` are those it was made with.
     async fn delete(&self, cx: &Context, physical_id: &str, properties: &Properties) -> Result<(), AwsError>;
 
@@ -153,6 +181,14 @@ pub trait ResourceProvider: Send + Sync {
     /// most types' failed creations do.
     async fn remains(&self, _cx: &Context, _creation: &Creation) -> Option<String> {
         None
+    }
+
+    /// The physical id of the resource that exists under the name that `properties` give; `None` where they give none, or
+    /// nothing has it. Types with another physical id than a name say how to find theirs, or have none to import.
+    async fn existing(&self, cx: &Context, properties: &Properties) -> Result<Option<String>, AwsError> {
+        let name = self.schema().identifier().and_then(|name| properties.get(name)).and_then(Document::scalar_text);
+        let Some(name) = name else { return Ok(None) };
+        Ok(self.read(cx, &name, properties).await?.map(|found| found.physical_id))
     }
 
     /// The resource as it is now; `None` where it is gone.

@@ -15,7 +15,7 @@ const SCHEMA: ResourceSchema =
     ResourceSchema { type_name: "AWS::SSM::Parameter", properties: &PROPERTIES, attributes: &["Type", "Value"] };
 
 const PROPERTIES: [Property; 8] = [
-    property("Name", PropertyType::String).replaces(),
+    property("Name", PropertyType::String).identifies(),
     property("Type", PropertyType::String).required(),
     property("Value", PropertyType::String).required(),
     property("Description", PropertyType::String),

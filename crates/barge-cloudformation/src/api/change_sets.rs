@@ -5,10 +5,10 @@ use super::changes::{self, Values};
 use super::proposal::{self, Proposal, Wanted};
 use super::request::{self, refuse, some, watches};
 use super::stacks::{self, Settings, capability_list, tag_list};
-use super::{CloudFormation, invalid, lacking, pages, roles};
+use super::{CloudFormation, deployment, imports, invalid, lacking, nested_sets, pages, roles};
 use crate::engine::{
-    self, Action, ChangeSetKind, ChangeSetRecord, OnFailure, Phase, PlannedResource, ResourceDifference, StackRecord,
-    UpdateOrder, updatable, update_choice,
+    self, Action, ChangeSetKind, ChangeSetRecord, OnFailure, Phase, ResourceDifference, StackRecord, UpdateOrder,
+    updatable,
 };
 use barge_core::{AwsError, Context};
 use barge_wire::cloudformation::{
@@ -61,13 +61,12 @@ pub(super) async fn create(
             ("RollbackConfiguration", watches(input.rollback_configuration.as_ref())),
             ("NotificationARNs", some(input.notification_ar_ns.as_ref())),
             ("ResourcesToImport", some(input.resources_to_import.as_ref())),
-            ("ImportExistingResources", input.import_existing_resources == Some(true)),
             ("DeploymentMode", input.deployment_mode.is_some()),
-            ("DeploymentConfig", input.deployment_config.is_some()),
             ("DisableValidation", input.disable_validation == Some(true)),
         ],
     )?;
     let choice = input.on_stack_failure.map(on_failure);
+    let deployment = deployment::read(input.deployment_config, None)?;
     if kind == ChangeSetKind::Update && choice == Some(OnFailure::Delete) {
         return Err(invalid("OnStackFailure cannot be set to DELETE for a change set of type UPDATE"));
     }
@@ -91,20 +90,10 @@ pub(super) async fn create(
     let stack =
         existing.unwrap_or_else(|| StackRecord { phase: Phase::Settled, ..stacks::blank(service, cx, settings) });
     let proposal = proposal::read(service, cx, &stack, wanted).await?;
-    let nested = |planned: &PlannedResource| planned.type_name == "AWS::CloudFormation::Stack";
-    let nested = input.include_nested_stacks == Some(true) && proposal.plan.resources.iter().any(nested);
-    refuse("CreateChangeSet", &[("IncludeNestedStacks", nested)])?;
     let (_, role_arn) = roles::acting(service, cx, roles::of(input.role_arn, &stack)).await?;
-    let changes = match kind {
-        ChangeSetKind::Create => Some(additions(&proposal)),
-        ChangeSetKind::Update => {
-            let changed = proposal::compare(service, &stack, &proposal).await?;
-            if changed.nothing { None } else { Some(changed.resources) }
-        }
-    };
     let ambient = service.engine.ambient();
     let name = input.change_set_name;
-    let set = ChangeSetRecord {
+    let mut set = ChangeSetRecord {
         id: cx.scope.arn("cloudformation", format!("changeSet/{name}/{}", ambient.ids.uuid())).to_string(),
         name,
         stack_id: stack.id.clone(),
@@ -112,33 +101,48 @@ pub(super) async fn create(
         description: input.description,
         hidden: hidden(&proposal),
         parameters: proposal.plan.parameters.iter().map(|(name, bound)| (name.clone(), bound.text.clone())).collect(),
-        template: proposal.body,
-        capabilities: proposal.capabilities,
-        tags: proposal.tags,
+        template: proposal.body.clone(),
+        capabilities: proposal.capabilities.clone(),
+        tags: proposal.tags.clone(),
         on_failure: choice,
+        deployment,
         token: input.client_token,
         created: ambient.clock.now(),
         executed: false,
         adds: Vec::new(),
-        failure: changes.is_none().then(|| NO_CHANGES.to_owned()),
-        changes: changes.unwrap_or_default(),
+        import_existing: input.import_existing_resources == Some(true),
+        include_nested: input.include_nested_stacks == Some(true),
+        parent: None,
+        root: None,
+        failure: None,
+        changes: Vec::new(),
         kind,
         base: stack.operation,
         role_arn,
     };
-    let (id, stack_id) = store(service, stack, set).await?;
+    let mut changed = if set.include_nested {
+        nested_sets::compare(service, cx, &stack, &set, &proposal).await?
+    } else {
+        proposal::compare(service, &stack, &proposal).await?
+    };
+    if set.import_existing {
+        set.failure = imports::find(service, cx, &proposal.plan, &mut changed.resources).await?.err();
+    }
+    set.changes = changed.resources;
+    let mut below = Vec::new();
+    if set.include_nested && set.failure.is_none() {
+        below = nested_sets::propose(service, cx, &stack, &mut set, &changed.nested).await?;
+    }
+    if set.changes.is_empty() && !changed.beside {
+        set.failure.get_or_insert_with(|| NO_CHANGES.to_owned());
+    }
+    let (id, stack_id) = store(service, stack, set, below).await?;
     Ok(CreateChangeSetOutput { id: Some(id), stack_id: Some(stack_id) })
 }
 
-fn hidden(proposal: &Proposal) -> Vec<String> {
+pub(super) fn hidden(proposal: &Proposal) -> Vec<String> {
     let declared = proposal.plan.template.parameters.iter();
     declared.filter(|(_, parameter)| parameter.no_echo).map(|(name, _)| name.clone()).collect()
-}
-
-/// What making a stack adds.
-fn additions(proposal: &Proposal) -> Vec<ResourceDifference> {
-    let planned = proposal.plan.resources.iter();
-    planned.map(|planned| addition(planned.logical_id.clone(), planned.type_name.clone())).collect()
 }
 
 fn addition(logical_id: String, type_name: String) -> ResourceDifference {
@@ -150,14 +154,18 @@ fn addition(logical_id: String, type_name: String) -> ResourceDifference {
         replacement: None,
         policy: None,
         details: Vec::new(),
+        change_set: None,
+        before: None,
+        after: None,
     }
 }
 
-/// Stores a change set with its stack, which may be new. A repeated call with one token gives the first one's set.
+/// Stores a change set with those `below` it and with its stack, which may be new. A repeated call with one token gives the first one's set.
 async fn store(
     service: &CloudFormation,
     stack: StackRecord,
     set: ChangeSetRecord,
+    below: Vec<ChangeSetRecord>,
 ) -> Result<(String, String), AwsError> {
     let ambient = service.engine.ambient();
     let reviewed = Some("User Initiated".to_owned());
@@ -188,7 +196,9 @@ async fn store(
                     engine::add_event(tx, &stack.id, event)?;
                 }
             }
-            engine::save_change_set(tx, &set)?;
+            for set in below.iter().chain([&set]) {
+                engine::save_change_set(tx, set)?;
+            }
             Ok((set.id, stack.id))
         })
         .await
@@ -226,7 +236,12 @@ pub(super) async fn processed(
     cx: &Context,
     set: &ChangeSetRecord,
 ) -> Result<String, AwsError> {
-    let stack = service.existing(&cx.scope, &set.stack_id).await?;
+    // A nested stack that is to be made is not there yet.
+    let stack = service.find(&cx.scope, &set.stack_id).await?;
+    let stack = stack.unwrap_or_else(|| StackRecord {
+        id: set.stack_id.clone(),
+        ..StackRecord::blank(set.stack_name.clone(), cx.scope.clone(), cx.principal.clone())
+    });
     let plan = proposal::plan(service, &stack, &set.template, set.parameters.clone()).await?;
     Ok(plan.processed.unwrap_or_else(|| set.template.clone()))
 }
@@ -239,6 +254,10 @@ fn execution_status(set: &ChangeSetRecord, stack: Option<&StackRecord>) -> Execu
         (true, Some(stack)) if failed(stack.status) => ExecutionStatus::ExecuteFailed,
         (true, _) => ExecutionStatus::ExecuteComplete,
         _ if set.failure.is_some() => ExecutionStatus::Unavailable,
+        // A nested stack that is to be made is not there yet.
+        (false, _) if set.parent.is_some() && set.kind == ChangeSetKind::Create && stack.is_none() => {
+            ExecutionStatus::Available
+        }
         _ if stack.is_none_or(|stack| stack.operation != set.base || !stack.live()) => ExecutionStatus::Obsolete,
         _ if stack.is_some_and(|stack| {
             set.kind == ChangeSetKind::Create && stack.status != StackStatus::ReviewInProgress
@@ -301,7 +320,11 @@ pub(super) async fn describe(
         tags: Some(tag_list(set.tags)).filter(|list| !list.is_empty()),
         changes: Some(changes),
         next_token,
-        include_nested_stacks: Some(false),
+        include_nested_stacks: Some(set.include_nested),
+        parent_change_set_id: set.parent,
+        root_change_set_id: set.root,
+        import_existing_resources: set.import_existing.then_some(true),
+        deployment_config: deployment::shown(set.deployment),
         on_stack_failure: set.on_failure.map(|choice| match choice {
             OnFailure::DoNothing => OnStackFailure::DoNothing,
             OnFailure::Rollback => OnStackFailure::Rollback,
@@ -316,7 +339,8 @@ pub(super) async fn execute(
     cx: &Context,
     input: ExecuteChangeSetInput,
 ) -> Result<ExecuteChangeSetOutput, AwsError> {
-    let set = find(service, cx, &input.change_set_name, input.stack_name.as_deref()).await?;
+    let mut set = find(service, cx, &input.change_set_name, input.stack_name.as_deref()).await?;
+    nested_sets::refuse_below(&set)?;
     let stack = service.existing(&cx.scope, &set.stack_id).await?;
     if set.executed && input.client_request_token.is_some() && stack.token == input.client_request_token {
         return Ok(ExecuteChangeSetOutput {});
@@ -328,17 +352,20 @@ pub(super) async fn execute(
             set.id
         )));
     }
+    set.deployment.rollback_disabled = input.disable_rollback.or(set.deployment.rollback_disabled);
     let choice = match (set.on_failure, input.disable_rollback) {
         (Some(_), Some(true)) => {
             return Err(invalid("You can specify either DisableRollback or OnStackFailure, but not both"));
         }
         (Some(choice), _) => choice,
-        (None, disabled) => update_choice(disabled),
+        (None, _) => set.deployment.on_failure(),
     };
+    let root = set.id.clone();
     match set.kind {
         ChangeSetKind::Create => make(service, cx, input, stack, set, choice).await?,
         ChangeSetKind::Update => change(service, cx, input, &stack, set, choice).await?,
     }
+    nested_sets::executed(service, root).await?;
     Ok(ExecuteChangeSetOutput {})
 }
 
@@ -351,7 +378,7 @@ async fn make(
     mut set: ChangeSetRecord,
     choice: OnFailure,
 ) -> Result<(), AwsError> {
-    stack.on_failure = choice;
+    (stack.on_failure, stack.deployment) = (choice, set.deployment);
     stack.retain_except_on_create = input.retain_except_on_create == Some(true);
     (stack.principal, stack.role_arn) = roles::acting(service, cx, set.role_arn.clone()).await?;
     stack.token = input.client_request_token;
@@ -360,7 +387,8 @@ async fn make(
     stack.change_set = Some(set.id.clone());
     stack.started = service.engine.ambient().clock.now();
     stack.phase = Phase::Creating;
-    let plan = proposal::plan(service, &stack, &set.template, set.parameters.clone()).await?;
+    let mut plan = proposal::plan(service, &stack, &set.template, set.parameters.clone()).await?;
+    plan.existing = imports::of(&set.changes);
     stack.description.clone_from(&plan.template.description);
     set.executed = true;
     let body = set.template.clone();
@@ -376,7 +404,8 @@ async fn change(
     mut set: ChangeSetRecord,
     choice: OnFailure,
 ) -> Result<(), AwsError> {
-    let plan = proposal::plan(service, stack, &set.template, set.parameters.clone()).await?;
+    let mut plan = proposal::plan(service, stack, &set.template, set.parameters.clone()).await?;
+    plan.existing = imports::of(&set.changes);
     set.executed = true;
     let (principal, role_arn) = roles::acting(service, cx, set.role_arn.clone()).await?;
     let order = UpdateOrder {
@@ -385,6 +414,7 @@ async fn change(
         tags: set.tags.clone(),
         capabilities: set.capabilities.clone(),
         on_failure: choice,
+        deployment: set.deployment,
         retain_except_on_create: input.retain_except_on_create == Some(true),
         token: input.client_request_token,
         principal,
@@ -408,7 +438,8 @@ pub(super) async fn delete(
             set.id
         ))),
         Ok(set) => {
-            service.engine.store().write(move |tx| engine::remove_change_set(tx, &set.id)).await?;
+            nested_sets::refuse_below(&set)?;
+            nested_sets::remove(service, set.id).await?;
             Ok(DeleteChangeSetOutput {})
         }
         // Deleting what isn't there succeeds, as on AWS.
@@ -439,8 +470,10 @@ pub(super) async fn list(
             change_set_name: Some(set.name),
             creation_time: Some(set.created),
             description: set.description,
-            include_nested_stacks: Some(false),
-            ..ChangeSetSummary::default()
+            include_nested_stacks: Some(set.include_nested),
+            parent_change_set_id: set.parent,
+            root_change_set_id: set.root,
+            import_existing_resources: set.import_existing.then_some(true),
         })
         .collect();
     Ok(ListChangeSetsOutput { summaries: Some(summaries), next_token })

@@ -15,7 +15,18 @@ pub(super) enum Values {
 }
 
 pub(super) fn change(difference: ResourceDifference, values: Values) -> Change {
-    let ResourceDifference { logical_id, type_name, physical_id, action, replacement, policy, details } = difference;
+    let ResourceDifference {
+        logical_id,
+        type_name,
+        physical_id,
+        action,
+        replacement,
+        policy,
+        details,
+        change_set,
+        before,
+        after,
+    } = difference;
     let mut scope: Vec<ResourceAttribute> = details.iter().map(|detail| attribute(&detail.target)).collect();
     scope.sort_unstable();
     scope.dedup();
@@ -31,6 +42,7 @@ pub(super) fn change(difference: ResourceDifference, values: Values) -> Change {
             }),
             action: Some(match action {
                 Action::Add => ChangeAction::Add,
+                Action::Import => ChangeAction::Import,
                 Action::Modify => ChangeAction::Modify,
                 Action::Remove => ChangeAction::Remove,
             }),
@@ -43,6 +55,9 @@ pub(super) fn change(difference: ResourceDifference, values: Values) -> Change {
                 Replaced::Conditional => Replacement::Conditional,
             }),
             scope: Some(scope),
+            change_set_id: change_set,
+            before_context: before.filter(|_| values == Values::Shown),
+            after_context: after.filter(|_| values == Values::Shown),
             details: Some(details.into_iter().map(|found| detail(found, values)).collect()),
             ..ResourceChange::default()
         }),

@@ -77,7 +77,7 @@ pub(crate) async fn update(
     let plan = proposal::plan(service, stack, &body, wanted.parameters).await?;
     capabilities::check(&plan.template, &given, Transforms::Unseen)?;
     let proposal = Proposal { body, plan, tags: wanted.tags, capabilities: parent.capabilities.clone() };
-    if proposal::compare(service, stack, &proposal).await?.nothing {
+    if proposal::compare(service, stack, &proposal).await?.none() {
         return Ok(false);
     }
     let order = UpdateOrder {
@@ -86,6 +86,7 @@ pub(crate) async fn update(
         tags: proposal.tags,
         capabilities: proposal.capabilities,
         on_failure: OnFailure::Rollback,
+        deployment: parent.deployment,
         retain_except_on_create: false,
         token: Some(cx.request_id.clone()),
         principal: cx.principal.clone(),

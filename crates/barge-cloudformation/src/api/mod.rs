@@ -4,10 +4,13 @@
 mod capabilities;
 mod change_sets;
 mod changes;
+mod deployment;
 mod drift;
 pub(crate) mod embedded;
 mod events;
 mod exports;
+mod imports;
+mod nested_sets;
 mod pages;
 mod policies;
 mod proposal;

@@ -4,11 +4,11 @@
 use super::capabilities::Transforms;
 use super::request;
 use super::{CloudFormation, capabilities, invalid, pseudo};
-use crate::engine::{self, Comparison, HIDDEN, Plan, ResourceDifference, ResourceRecord, StackRecord};
+use crate::engine::{self, Comparison, Differences, HIDDEN, Plan, ResourceRecord, StackRecord};
 use crate::template::{Inputs, Pseudo, Template, stored_names};
 use barge_core::{AwsError, Context};
 use barge_wire::cloudformation::{Capability, Parameter, Tag};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The members that say what a stack is to be.
 pub(super) struct Wanted {
@@ -88,19 +88,23 @@ pub(super) async fn read(
     Ok(Proposal { body, plan, tags, capabilities })
 }
 
-/// What a proposal changes in a stack.
-pub(super) struct Changed {
-    pub(super) resources: Vec<ResourceDifference>,
-    /// Whether it changes nothing at all.
-    pub(super) nothing: bool,
-}
-
-/// Compares a stack with what it is to be. `ValidationError` where that is not allowed at all.
+/// Compares a stack with what it is to be. `ValidationError` where that is not allowed at all. Every nested stack counts as
+/// changed, because its template may be another now.
 pub(super) async fn compare(
     service: &CloudFormation,
     stack: &StackRecord,
     proposal: &Proposal,
-) -> Result<Changed, AwsError> {
+) -> Result<Differences, AwsError> {
+    compare_knowing(service, stack, proposal, &BTreeSet::new()).await
+}
+
+/// The same, where the nested stacks `unchanged`, by logical id, are known to stay as they are.
+pub(super) async fn compare_knowing(
+    service: &CloudFormation,
+    stack: &StackRecord,
+    proposal: &Proposal,
+    unchanged: &BTreeSet<String>,
+) -> Result<Differences, AwsError> {
     let id = stack.id.clone();
     let (resources, template) = service
         .engine
@@ -119,11 +123,11 @@ pub(super) async fn compare(
         tags: &proposal.tags,
         pseudo: &pseudo,
         schemas: service.engine.registry(),
+        unchanged,
     };
-    let differences = comparison.differences();
     // What failed half-way may look as the template says and still not be so.
-    let unfinished = stack.former.is_some();
-    Ok(Changed { nothing: differences.none() && !unfinished, resources: differences.resources })
+    let differences = comparison.differences();
+    Ok(Differences { beside: differences.beside || stack.former.is_some(), ..differences })
 }
 
 /// A resource's type stays what it is.

@@ -2,12 +2,12 @@
 
 use super::capabilities::Transforms;
 use super::request::{self, refuse, some, watches};
-use super::{CloudFormation, capabilities, drift, invalid, pages, policies, proposal, roles};
-use crate::engine::{self, Detection, OnFailure, Setting, StackRecord};
+use super::{CloudFormation, capabilities, deployment, drift, invalid, pages, policies, proposal, roles};
+use crate::engine::{self, Deployment, Detection, OnFailure, Setting, StackRecord};
 use barge_core::{AwsError, Context};
 use barge_wire::cloudformation::{
-    self as wire, Capability, CreateStackInput, CreateStackOutput, DeleteStackInput, DeploymentConfigMode,
-    DescribeStacksInput, DescribeStacksOutput, ListStacksInput, ListStacksOutput, StackStatus, StackSummary,
+    self as wire, Capability, CreateStackInput, CreateStackOutput, DeleteStackInput, DescribeStacksInput,
+    DescribeStacksOutput, ListStacksInput, ListStacksOutput, StackStatus, StackSummary,
     UpdateTerminationProtectionInput, UpdateTerminationProtectionOutput,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,15 +39,14 @@ pub(super) fn blank(service: &CloudFormation, cx: &Context, settings: Settings) 
     }
 }
 
-/// What a failed creation leads to, from the two members that say it.
-fn on_failure(input: &CreateStackInput) -> Result<OnFailure, AwsError> {
-    let disabled =
-        input.deployment_config.as_ref().and_then(|config| config.disable_rollback).or(input.disable_rollback);
-    match (disabled, input.on_failure) {
+/// What a failed creation leads to, from the members that say it.
+fn on_failure(deployment: Deployment, chosen: Option<wire::OnFailure>) -> Result<OnFailure, AwsError> {
+    match (deployment.rollback_disabled, chosen) {
         (Some(_), Some(_)) => Err(invalid("You can specify either DisableRollback or OnFailure, but not both")),
-        (Some(true), None) | (None, Some(wire::OnFailure::DoNothing)) => Ok(OnFailure::DoNothing),
+        (_, None) => Ok(deployment.on_failure()),
+        (None, Some(wire::OnFailure::DoNothing)) => Ok(OnFailure::DoNothing),
         (None, Some(wire::OnFailure::Delete)) => Ok(OnFailure::Delete),
-        (Some(false) | None, None) | (None, Some(wire::OnFailure::Rollback)) => Ok(OnFailure::Rollback),
+        (None, Some(wire::OnFailure::Rollback)) => Ok(OnFailure::Rollback),
     }
 }
 
@@ -57,19 +56,17 @@ pub(super) async fn create(
     input: CreateStackInput,
 ) -> Result<CreateStackOutput, AwsError> {
     request::stack_name(&input.stack_name)?;
-    let express =
-        input.deployment_config.as_ref().and_then(|config| config.mode) == Some(DeploymentConfigMode::Express);
     refuse(
         "CreateStack",
         &[
             ("NotificationARNs", some(input.notification_ar_ns.as_ref())),
             ("RollbackConfiguration", watches(input.rollback_configuration.as_ref())),
             ("ResourceTypes", some(input.resource_types.as_ref())),
-            ("DeploymentConfig.Mode EXPRESS", express),
             ("DisableValidation", input.disable_validation == Some(true)),
         ],
     )?;
-    let on_failure = on_failure(&input)?;
+    let deployment = deployment::read(input.deployment_config, input.disable_rollback)?;
+    let on_failure = on_failure(deployment, input.on_failure)?;
     if let Some(existing) = service.find(&cx.scope, &input.stack_name).await? {
         if input.client_request_token.is_some() && existing.creation_token == input.client_request_token {
             return Ok(CreateStackOutput { stack_id: Some(existing.id), ..CreateStackOutput::default() });
@@ -86,6 +83,7 @@ pub(super) async fn create(
     };
     let given = settings.capabilities.clone();
     let mut stack = blank(service, cx, settings);
+    stack.deployment = deployment;
     stack.timeout_minutes = input.timeout_in_minutes;
     stack.retain_except_on_create = input.retain_except_on_create == Some(true);
     stack.termination_protection = input.enable_termination_protection == Some(true);
@@ -153,6 +151,7 @@ fn described(stack: StackRecord, detection: Option<&Detection>) -> wire::Stack {
         role_arn: stack.role_arn,
         stack_status: stack.status,
         stack_status_reason: stack.status_reason,
+        deployment_config: deployment::shown(stack.deployment),
         disable_rollback: Some(stack.on_failure == OnFailure::DoNothing),
         notification_ar_ns: Some(Vec::new()),
         timeout_in_minutes: stack.timeout_minutes,
@@ -209,13 +208,7 @@ pub(super) async fn list(
 pub(super) async fn delete(service: &CloudFormation, cx: &Context, input: DeleteStackInput) -> Result<(), AwsError> {
     refuse(
         "DeleteStack",
-        &[
-            ("DeletionMode FORCE_DELETE_STACK", input.deletion_mode == Some(wire::DeletionMode::ForceDeleteStack)),
-            (
-                "DeploymentConfig.Mode EXPRESS",
-                input.deployment_config.as_ref().and_then(|config| config.mode) == Some(DeploymentConfigMode::Express),
-            ),
-        ],
+        &[("DeletionMode FORCE_DELETE_STACK", input.deletion_mode == Some(wire::DeletionMode::ForceDeleteStack))],
     )?;
     // Deleting what isn't there succeeds, as on AWS.
     let Some(stack) = service.find(&cx.scope, &input.stack_name).await?.filter(StackRecord::live) else {

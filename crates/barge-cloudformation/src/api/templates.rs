@@ -103,21 +103,20 @@ fn declared((name, parameter): (String, Parameter)) -> ParameterDeclaration {
 
 /// The template of a stack, as it was given.
 async fn stored(service: &CloudFormation, cx: &Context, stack: &str) -> Result<String, AwsError> {
-    Ok(both(service, cx, stack).await?.0)
+    let texts = both(service, cx, stack).await?;
+    Ok(texts.ok_or_else(|| invalid(format!("Stack with id {stack} has no template yet")))?.0)
 }
 
-/// The template of a stack, as it was given and after its transforms.
-async fn both(service: &CloudFormation, cx: &Context, stack: &str) -> Result<(String, String), AwsError> {
+/// The template of a stack, as it was given and after its transforms; `None` for a stack that is reviewed before it is
+/// made.
+async fn both(service: &CloudFormation, cx: &Context, stack: &str) -> Result<Option<(String, String)>, AwsError> {
     let id = service.existing(&cx.scope, stack).await?.id;
     let texts = service
         .engine
         .store()
         .read(move |db| Ok::<_, AwsError>((engine::template(db, &id)?, engine::processed_template(db, &id)?)))
         .await?;
-    match texts {
-        (Some(original), Some(processed)) => Ok((original, processed)),
-        _ => Err(invalid(format!("Stack with id {stack} has no template yet"))),
-    }
+    Ok(texts.0.zip(texts.1))
 }
 
 pub(super) async fn get(
@@ -131,7 +130,11 @@ pub(super) async fn get(
             let processed = change_sets::processed(service, cx, &set).await?;
             (set.template, processed)
         }
-        (None, Some(stack)) => both(service, cx, &stack).await?,
+        (None, Some(stack)) => match both(service, cx, &stack).await? {
+            Some(texts) => texts,
+            // The CDK asks while its first change set is reviewed, and takes no text for no template.
+            None => return Ok(GetTemplateOutput { template_body: Some(String::new()), stages_available: None }),
+        },
         (None, None) => return Err(invalid("Either StackName or ChangeSetName must be specified")),
     };
     let stages = vec![TemplateStage::Original, TemplateStage::Processed];

@@ -3,12 +3,12 @@
 use super::capabilities::Transforms;
 use super::proposal::{self, Wanted};
 use super::request::{refuse, some, watches};
-use super::{CloudFormation, invalid, policies, roles, template_url};
-use crate::engine::{StackRecord, UpdateOrder, updatable, update_choice};
+use super::{CloudFormation, deployment, invalid, policies, roles, template_url};
+use crate::engine::{StackRecord, UpdateOrder, updatable};
 use barge_core::{AwsError, Context};
 use barge_wire::cloudformation::{
-    CancelUpdateStackInput, ContinueUpdateRollbackInput, ContinueUpdateRollbackOutput, DeploymentConfigMode,
-    RollbackStackInput, RollbackStackOutput, UpdateStackInput, UpdateStackOutput, error,
+    CancelUpdateStackInput, ContinueUpdateRollbackInput, ContinueUpdateRollbackOutput, RollbackStackInput,
+    RollbackStackOutput, UpdateStackInput, UpdateStackOutput, error,
 };
 
 /// The stack that an operation is about to change.
@@ -28,15 +28,12 @@ pub(super) async fn update(
     cx: &Context,
     input: UpdateStackInput,
 ) -> Result<UpdateStackOutput, AwsError> {
-    let express =
-        input.deployment_config.as_ref().and_then(|config| config.mode) == Some(DeploymentConfigMode::Express);
     refuse(
         "UpdateStack",
         &[
             ("NotificationARNs", some(input.notification_ar_ns.as_ref())),
             ("RollbackConfiguration", watches(input.rollback_configuration.as_ref())),
             ("ResourceTypes", some(input.resource_types.as_ref())),
-            ("DeploymentConfig.Mode EXPRESS", express),
             ("DisableValidation", input.disable_validation == Some(true)),
         ],
     )?;
@@ -52,8 +49,7 @@ pub(super) async fn update(
     if !updatable(stack.status) {
         return Err(invalid(format!("Stack:{} is in {} state and can not be updated.", stack.id, stack.status)));
     }
-    let disabled =
-        input.deployment_config.as_ref().and_then(|config| config.disable_rollback).or(input.disable_rollback);
+    let deployment = deployment::read(input.deployment_config, input.disable_rollback)?;
     let policy = policies::body(service, cx, input.stack_policy_body, input.stack_policy_url).await?;
     let policy_during_update =
         policies::body(service, cx, input.stack_policy_during_update_body, input.stack_policy_during_update_url)
@@ -68,7 +64,7 @@ pub(super) async fn update(
         transforms: Transforms::Unseen,
     };
     let proposal = proposal::read(service, cx, &stack, wanted).await?;
-    if proposal::compare(service, &stack, &proposal).await?.nothing && policy.is_none() {
+    if proposal::compare(service, &stack, &proposal).await?.none() && policy.is_none() {
         return Err(invalid("No updates are to be performed."));
     }
     let (principal, role_arn) = roles::acting(service, cx, roles::of(input.role_arn, &stack)).await?;
@@ -77,7 +73,8 @@ pub(super) async fn update(
         body: proposal.body,
         tags: proposal.tags,
         capabilities: proposal.capabilities,
-        on_failure: update_choice(disabled),
+        on_failure: deployment.on_failure(),
+        deployment,
         retain_except_on_create: input.retain_except_on_create == Some(true),
         token: input.client_request_token,
         principal,
@@ -123,7 +120,6 @@ pub(super) async fn roll_back(
     cx: &Context,
     input: RollbackStackInput,
 ) -> Result<RollbackStackOutput, AwsError> {
-    refuse("RollbackStack", &[("DeploymentConfig", input.deployment_config.is_some())])?;
     let stack = live(service, cx, &input.stack_name).await?;
     let output = RollbackStackOutput { stack_id: Some(stack.id.clone()), ..RollbackStackOutput::default() };
     if !repeated(&stack, input.client_request_token.as_ref()) {

@@ -18,7 +18,7 @@ enum Kind {
 impl Kind {
     fn of(call: &Call) -> Self {
         match call {
-            Call::Create { index, .. } => Self::Create(*index),
+            Call::Create { index, .. } | Call::Import { index, .. } => Self::Create(*index),
             Call::Update { index, .. } => Self::Update(*index),
             Call::Delete { index, .. } => Self::Delete(*index),
             Call::Publish { .. } => Self::Publish,
@@ -69,6 +69,11 @@ async fn provide(
                     Happening::CreateFailed(index, reason(&error, type_name, &cx.request_id), remains)
                 }
             })
+        }
+        Call::Import { index, physical_id, properties } => {
+            let found = provider()?.read(cx, &physical_id, &properties).await?;
+            let gone = || AwsError::new(PLAIN, 404, format!("Resource {physical_id} does not exist any more"));
+            Ok(Happening::Created(index, found.ok_or_else(gone)?))
         }
         Call::Update { index, physical_id, old, creation } => {
             let updated = provider()?.update(cx, &physical_id, &old, &creation).await;

@@ -1,8 +1,9 @@
 //! What a new plan would change in a stack, as far as it can be told before anything is done: what a change set shows,
 //! and whether there is anything to do at all. Pure.
 
+use super::context;
 use super::plan::Plan;
-use super::record::{OutputRecord, ParameterRecord, ResourceRecord, StackRecord};
+use super::record::{HIDDEN, OutputRecord, ParameterRecord, ResourceRecord, StackRecord};
 use crate::template::{
     Branches, Budget, Environment, EvalError, Expression, Pseudo, RemovalPolicy, ResourceDeclaration, Schemas,
     Template, attributes, references,
@@ -16,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Action {
     Add,
+    /// It exists and is taken into the stack.
+    Import,
     Modify,
     Remove,
 }
@@ -78,6 +81,14 @@ pub(crate) struct ResourceDifference {
     /// What becomes of the resource that goes.
     pub(crate) policy: Option<RemovalPolicy>,
     pub(crate) details: Vec<Detail>,
+    /// ARN of the change set of the nested stack that it is.
+    #[serde(default)]
+    pub(crate) change_set: Option<String>,
+    /// The resource whole before and after the change, as JSON, where there is one.
+    #[serde(default)]
+    pub(crate) before: Option<String>,
+    #[serde(default)]
+    pub(crate) after: Option<String>,
 }
 
 /// A stack and what it is to become.
@@ -90,6 +101,8 @@ pub(crate) struct Comparison<'a> {
     pub(crate) tags: &'a BTreeMap<String, String>,
     pub(crate) pseudo: &'a Pseudo,
     pub(crate) schemas: &'a dyn Schemas,
+    /// Nested stacks that are known to stay as they are, by logical id.
+    pub(crate) unchanged: &'a BTreeSet<String>,
 }
 
 /// What would change.
@@ -97,6 +110,8 @@ pub(crate) struct Differences {
     pub(crate) resources: Vec<ResourceDifference>,
     /// Whether anything else does: outputs, exports, the stack's tags.
     pub(crate) beside: bool,
+    /// Properties of the nested stacks that would be made or looked at, as far as they are known, by logical id.
+    pub(crate) nested: BTreeMap<String, Document>,
 }
 
 impl Differences {
@@ -152,14 +167,14 @@ impl Comparison<'_> {
     pub(crate) fn differences(&self) -> Differences {
         let parameters: BTreeMap<String, Document> =
             self.plan.parameters.iter().map(|(name, bound)| (name.clone(), bound.value.clone())).collect();
+        let shown = self.shown(&parameters);
         let current: BTreeMap<&str, &ResourceRecord> = self
             .resources
             .iter()
             .filter(|record| record.listed() && record.physical_id.is_some())
             .map(|record| (record.logical_id.as_str(), record))
             .collect();
-        let mut known = BTreeMap::new();
-        let mut found = BTreeMap::new();
+        let (mut known, mut found, mut nested) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let budget = Budget::default();
         for index in self.order() {
             let planned = &self.plan.resources[index];
@@ -176,6 +191,16 @@ impl Comparison<'_> {
                 None => (Some(self.added(index)), None),
                 Some(record) => self.compared(record, &environment, &found),
             };
+            let declared = self.plan.template.resources.get(&planned.logical_id);
+            if let Some(declared) = declared.filter(|_| always(&planned.type_name)) {
+                nested.insert(planned.logical_id.clone(), environment.preview(&declared.properties));
+            }
+            let difference = difference.map(|difference| ResourceDifference {
+                before: current.get(planned.logical_id.as_str()).map(|record| context::before(record)),
+                after: declared
+                    .map(|declared| context::after(declared, &Environment { parameters: &shown, ..environment })),
+                ..difference
+            });
             known.extend(resource.map(|resource| (planned.logical_id.clone(), resource)));
             found.extend(difference.map(|difference| (planned.logical_id.clone(), difference)));
         }
@@ -194,7 +219,16 @@ impl Comparison<'_> {
         let mut resources: Vec<ResourceDifference> =
             self.plan.resources.iter().filter_map(|planned| found.remove(&planned.logical_id)).collect();
         resources.extend(self.removed());
-        Differences { resources, beside: outputs_differ || *self.tags != self.stack.tags }
+        Differences { resources, beside: outputs_differ || *self.tags != self.stack.tags, nested }
+    }
+
+    /// The parameters' values with those hidden that may not be shown.
+    fn shown(&self, parameters: &BTreeMap<String, Document>) -> BTreeMap<String, Document> {
+        let mut shown = parameters.clone();
+        for (name, _) in self.plan.template.parameters.iter().filter(|(_, parameter)| parameter.no_echo) {
+            shown.insert(name.clone(), HIDDEN.into());
+        }
+        shown
     }
 
     /// The plan's resources, each after what it needs.
@@ -231,6 +265,9 @@ impl Comparison<'_> {
             replacement: None,
             policy: None,
             details: Vec::new(),
+            change_set: None,
+            before: None,
+            after: None,
         }
     }
 
@@ -248,6 +285,9 @@ impl Comparison<'_> {
             replacement: None,
             policy: Some(record.policy),
             details: Vec::new(),
+            change_set: None,
+            before: Some(context::before(record)),
+            after: None,
         })
     }
 
@@ -295,6 +335,9 @@ impl Comparison<'_> {
             replacement,
             policy: (replacement == Some(Replacement::True)).then_some(declared.update_replace_policy),
             details,
+            change_set: None,
+            before: None,
+            after: None,
         };
         (Some(difference), resource)
     }
@@ -312,6 +355,12 @@ impl Comparison<'_> {
         let written = self.template.resources.get(&record.logical_id);
         let old_names = old.as_map().into_iter().flat_map(indexmap::IndexMap::keys);
         let names: BTreeSet<&String> = declared.properties.keys().chain(old_names).collect();
+        let whole = environment.map(&declared.properties).ok();
+        let replaces = |name: &str| match behavior(schema, name) {
+            UpdateBehavior::InPlace => Some(false),
+            UpdateBehavior::Replacement => Some(true),
+            UpdateBehavior::Conditional => whole.as_ref().map(|new| self.schemas.replaces(&record.type_name, old, new)),
+        };
         let mut details = Vec::new();
         for name in names {
             let expression = declared.properties.get(name);
@@ -334,12 +383,13 @@ impl Comparison<'_> {
             let hidden = [expression, before_expression].into_iter().flatten().any(|e| self.hides(e));
             let text = |value: &Document| value.scalar_text().unwrap_or_else(|| value.to_json());
             let shown = |value: Option<&Document>| value.filter(|_| !hidden).map(text);
+            let known = known && replaces(name).is_some();
             for source in self.sources(expression, before_expression, found) {
                 details.push(Detail {
                     target: Target::Property(name.clone()),
                     source,
                     known,
-                    replaces: behavior(schema, name) == UpdateBehavior::Replacement,
+                    replaces: replaces(name).unwrap_or(true),
                     before: shown(old.get(name)),
                     after: shown(new.as_ref()),
                 });
@@ -417,7 +467,7 @@ impl Comparison<'_> {
         if *self.tags != self.stack.tags && takes_tags(schema) {
             add(Target::Tags, Source::Direct, true, None, None);
         }
-        if always(&record.type_name) {
+        if always(&record.type_name) && !self.unchanged.contains(&record.logical_id) {
             add(Target::Property("TemplateURL".to_owned()), Source::Automatic, false, None, None);
         }
         details

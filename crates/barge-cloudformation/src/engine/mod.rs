@@ -5,6 +5,7 @@
 //! The operations' shapes and errors are the `api` module's.
 
 mod calls;
+mod context;
 mod difference;
 mod drift;
 mod exports;
@@ -19,7 +20,7 @@ mod task;
 pub use plan::{Plan, PlannedResource};
 
 pub(crate) use calls::PLAIN;
-pub(crate) use difference::{Action, Comparison, Detail, Replacement, ResourceDifference, Source, Target};
+pub(crate) use difference::{Action, Comparison, Detail, Differences, Replacement, ResourceDifference, Source, Target};
 pub(crate) use drift::{
     Detection, Drift, ResourceDrift, detection, drifts, latest_detection, save_detection, save_drift,
 };
@@ -28,12 +29,13 @@ pub(crate) use machine::OnFailure;
 pub(crate) use machine::Phase;
 pub(crate) use policy::StackPolicy;
 pub(crate) use record::{
-    ChangeSetKind, ChangeSetRecord, EventRecord, HIDDEN, NO_ECHO, ParameterRecord, Parent, ResourceRecord, StackRecord,
+    ChangeSetKind, ChangeSetRecord, Deployment, DeploymentMode, EventRecord, HIDDEN, NO_ECHO, ParameterRecord, Parent,
+    ResourceRecord, StackRecord,
 };
-pub(crate) use runner::{Setting, UpdateOrder, stack_event, updatable, update_choice};
+pub(crate) use runner::{Setting, UpdateOrder, stack_event, token, updatable};
 pub(crate) use tables::{
-    add_event, change_set, change_sets, events, processed_template, remove_change_set, resources, save_change_set,
-    save_stack, stack_by_id, stack_by_name, stack_of, stack_with_id, stacks, template,
+    add_event, change_set, change_sets, change_sets_below, events, processed_template, remove_change_set, resources,
+    save_change_set, save_stack, stack_by_id, stack_by_name, stack_of, stack_with_id, stacks, template,
 };
 
 use crate::Registry;

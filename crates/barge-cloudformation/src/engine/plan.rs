@@ -22,6 +22,8 @@ pub struct Plan {
     pub resources: Vec<PlannedResource>,
     /// The exports that it imports, with their values.
     pub imports: BTreeMap<String, String>,
+    /// Physical ids of resources that exist and are taken into the stack instead of being made, by logical id.
+    pub existing: BTreeMap<String, String>,
 }
 
 /// One resource to be made.
@@ -60,7 +62,7 @@ impl Plan {
         problems.into_result()?;
         let resources = planned(&template, &conditions);
         let imports = imported(&template, &values, &conditions, &inputs.pseudo, exports);
-        Ok(Self { template, processed: body, parameters, conditions, resources, imports })
+        Ok(Self { template, processed: body, parameters, conditions, resources, imports, existing: BTreeMap::new() })
     }
 
     /// Checks a template of which no parameter is known: what ValidateTemplate does.

@@ -47,6 +47,9 @@ pub(crate) struct StackRecord {
     /// What a failure of the update that runs or ran last leads to.
     #[serde(default)]
     pub(crate) on_update_failure: OnFailure,
+    /// How the operation that runs or ran last is carried out.
+    #[serde(default)]
+    pub(crate) deployment: Deployment,
     /// When it was updated last.
     #[serde(default)]
     pub(crate) updated: Option<Timestamp>,
@@ -71,6 +74,32 @@ pub(crate) struct StackRecord {
     /// The stack that this one is a resource of, and the one that is nobody's resource above it.
     #[serde(default)]
     pub(crate) parent: Option<Parent>,
+}
+
+/// How an operation is carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Deployment {
+    pub(crate) mode: DeploymentMode,
+    /// `None` where the request leaves it to the mode.
+    pub(crate) rollback_disabled: Option<bool>,
+}
+
+/// When an operation ends. Resources are ready here as soon as they are configured, so that both end alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum DeploymentMode {
+    /// Once every resource is ready.
+    #[default]
+    Standard,
+    /// Once every resource is configured.
+    Express,
+}
+
+impl Deployment {
+    /// What a failure leads to.
+    pub(crate) fn on_failure(self) -> OnFailure {
+        let disabled = self.rollback_disabled.unwrap_or(self.mode == DeploymentMode::Express);
+        if disabled { OnFailure::DoNothing } else { OnFailure::Rollback }
+    }
 }
 
 /// The stack that a nested stack belongs to.
@@ -125,6 +154,7 @@ impl StackRecord {
             cause: None,
             update_failed: Vec::new(),
             on_update_failure: OnFailure::Rollback,
+            deployment: Deployment::default(),
             updated: None,
             operation: 0,
             former: None,
@@ -213,6 +243,9 @@ pub(crate) struct ResourceRecord {
     /// What it was in the stack's last stable state, where the update changes it.
     #[serde(default)]
     pub(crate) before: Option<Evaluated>,
+    /// The physical id of what existed before the stack and was taken into it, where it was not made.
+    #[serde(default)]
+    pub(crate) existing: Option<String>,
     /// What the new template says of it beside properties; counts once the update has succeeded.
     #[serde(default)]
     pub(crate) aim: Option<Aim>,
@@ -284,6 +317,8 @@ pub(crate) struct ChangeSetRecord {
     pub(crate) capabilities: Vec<String>,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) on_failure: Option<OnFailure>,
+    #[serde(default)]
+    pub(crate) deployment: Deployment,
     pub(crate) token: Option<String>,
     pub(crate) created: Timestamp,
     pub(crate) executed: bool,
@@ -302,6 +337,17 @@ pub(crate) struct ChangeSetRecord {
     /// ARN of the role that carries it out.
     #[serde(default)]
     pub(crate) role_arn: Option<String>,
+    /// Whether it has change sets for the nested stacks below.
+    #[serde(default)]
+    pub(crate) include_nested: bool,
+    /// The change set of the stack that the stack is nested in, and the one of the stack above all.
+    #[serde(default)]
+    pub(crate) parent: Option<String>,
+    #[serde(default)]
+    pub(crate) root: Option<String>,
+    /// Whether resources that exist are taken in.
+    #[serde(default)]
+    pub(crate) import_existing: bool,
     /// Why it can't be executed.
     #[serde(default)]
     pub(crate) failure: Option<String>,

@@ -324,6 +324,11 @@ pub(crate) fn change_set(db: &Connection, id: &str) -> Result<Option<ChangeSetRe
     one(db, "SELECT body FROM cloudformation_change_sets WHERE id = ?1", [id])
 }
 
+/// The change sets of nested stacks that belong to the change set `root`.
+pub(crate) fn change_sets_below(db: &Connection, root: &str) -> Result<Vec<ChangeSetRecord>, AwsError> {
+    all(db, "SELECT body FROM cloudformation_change_sets WHERE body ->> '$.root' = ?1 ORDER BY created, id", [root])
+}
+
 /// A stack's change sets, in the order of their making.
 pub(crate) fn change_sets(db: &Connection, stack_id: &str) -> Result<Vec<ChangeSetRecord>, AwsError> {
     all(db, "SELECT body FROM cloudformation_change_sets WHERE stack_id = ?1 ORDER BY created, id", [stack_id])

@@ -207,6 +207,7 @@ impl Task {
 fn request_id(runner: &Runner, call: &Call) -> String {
     let (kind, index) = match call {
         Call::Create { index, .. } => ("create", *index),
+        Call::Import { index, .. } => ("import", *index),
         Call::Update { index, .. } => ("update", *index),
         Call::Delete { index, .. } => ("delete", *index),
         Call::Publish { .. } => ("publish", 0),

@@ -9,7 +9,7 @@ use super::{Schemas, Template, properties};
 use barge_core::resource::ResourceSchema;
 use std::collections::BTreeSet;
 
-/// Checks names: resource types, references, attributes, conditions, mappings; and cycles that hold under any condition.
+/// Checks names: references, attributes, conditions, mappings; and cycles that hold under any condition.
 pub fn analyse(template: &Template, schemas: &dyn Schemas) -> Problems {
     let mut analysis = Analysis { template, schemas, problems: Problems::default() };
     for (name, resource) in &template.resources {
@@ -39,13 +39,6 @@ struct Analysis<'a> {
 impl Analysis<'_> {
     fn resource(&mut self, name: &str, resource: &super::ResourceDeclaration) {
         let path = Path::of(&["Resources", name]);
-        if self.schemas.schema(&resource.type_name).is_none() {
-            self.problems.add(path.at("Type"), Fault::UnrecognizedType(resource.type_name.clone()));
-            if let Some(reason) = super::absent::reason(&resource.type_name) {
-                let what = format!("{}: {reason}", resource.type_name);
-                self.problems.add(path.at("Type"), Fault::Unsupported(what));
-            }
-        }
         self.condition(resource.condition.as_deref(), &path.at("Condition"), "Resources");
         for dependency in &resource.depends_on {
             if !self.template.resources.contains_key(dependency) {
@@ -174,7 +167,7 @@ fn has(schema: &ResourceSchema, attribute: &str) -> bool {
     })
 }
 
-/// Checks values under what is known: properties against their types' schemas, functions' arguments, references to
+/// Checks values under what is known: types and properties against the schemas, functions' arguments, references to
 /// resources that the conditions leave out, and cycles.
 pub fn check(environment: &Environment<'_>, schemas: &dyn Schemas) -> Problems {
     let template = environment.template;
@@ -201,6 +194,10 @@ pub fn check(environment: &Environment<'_>, schemas: &dyn Schemas) -> Problems {
         if left_out.contains(name.as_str()) {
             continue;
         }
+        let sure = resource.condition.as_ref().is_none_or(|name| environment.conditions.get(name) == Some(&true));
+        if sure && schemas.schema(&resource.type_name).is_none() {
+            unrecognized(name, &resource.type_name, &mut problems);
+        }
         for (property, value) in &resource.properties {
             let path = Path::of(&["Resources", name, "Properties", property]);
             present(value, &path, Block::Resources, &mut problems);
@@ -226,6 +223,16 @@ pub fn check(environment: &Environment<'_>, schemas: &dyn Schemas) -> Problems {
     }
     problems.extend(circles(template, Branches::Decided(environment.conditions), |name| !left_out.contains(name)));
     problems
+}
+
+/// A resource would be made whose type isn't there. One that its condition leaves out may have any type: templates for
+/// AWS hold such, with a switch for those who have no use for them.
+fn unrecognized(name: &str, type_name: &str, problems: &mut Problems) {
+    let path = Path::of(&["Resources", name, "Type"]);
+    problems.add(path.clone(), Fault::UnrecognizedType(type_name.to_owned()));
+    if let Some(reason) = super::absent::reason(type_name) {
+        problems.add(path, Fault::Unsupported(format!("{type_name}: {reason}")));
+    }
 }
 
 /// Export names that are no names, or that two outputs share.
@@ -428,6 +435,37 @@ Outputs:
         assert_eq!(problems(TEXT, &[("Make", "no")]), "");
         let unconditional = TEXT.replace(", Condition: Make}\n", "}\n");
         assert!(problems(&unconditional, &[("Make", "no")]).contains("dependencies [A] in the Outputs block"));
+    }
+
+    #[test]
+    fn properties_can_depend_on_a_condition_as_a_whole() {
+        const TEXT: &str = "
+Parameters: {Make: {Type: String}}
+Conditions: {Make: !Equals [!Ref Make, 'yes']}
+Resources:
+  A: {Type: 'X::Queue', Properties: !If [Make, {Name: a, Priority: 1}, {Name: b, Nope: 1}]}
+";
+        assert_eq!(problems(TEXT, &[("Make", "yes")]), "");
+        assert!(problems(TEXT, &[("Make", "no")]).contains("extraneous key [Nope]"));
+        assert!(
+            problems(&TEXT.replace("{Name: a, Priority: 1}", "!Ref AWS::NoValue"), &[("Make", "yes")])
+                .contains("[Name]")
+        );
+        let template = Template::parse(&TEXT.replace("{Name: a, Priority: 1}", "text"));
+        assert!(template.unwrap_err().to_string().contains("must be an object"));
+    }
+
+    #[test]
+    fn a_type_that_is_not_there_matters_where_it_would_be_made() {
+        const TEXT: &str = "
+Parameters: {Key: {Type: String, Default: ''}}
+Conditions: {Make: !Equals [!Ref Key, '']}
+Resources:
+  K: {Type: 'X::Key', Condition: Make}
+  Q: {Type: 'X::Queue', Properties: {Name: !If [Make, !GetAtt K.Arn, !Ref Key]}}
+";
+        assert_eq!(problems(TEXT, &[("Key", "mine")]), "");
+        assert!(problems(TEXT, &[]).contains("Unrecognized resource types: [X::Key]"));
     }
 
     #[test]

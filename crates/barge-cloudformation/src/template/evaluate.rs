@@ -28,6 +28,9 @@ pub struct Pseudo {
     pub stack_name: Option<String>,
 }
 
+/// What stands in a preview for a value that is known only once resources are made.
+pub const KNOWN_LATER: &str = "{{changeSet:KNOWN_AFTER_APPLY}}";
+
 /// How much text evaluations may make, in bytes: functions within functions could otherwise double theirs without end.
 #[derive(Debug)]
 pub struct Budget(Cell<usize>);
@@ -178,6 +181,20 @@ impl Environment<'_> {
             }
         }
         Ok(Document::Map(values))
+    }
+
+    /// The values of a map's entries as far as they are known, with a mark in the place of those that are not.
+    pub fn preview(&self, map: &IndexMap<String, Expression>) -> Document {
+        let entries = map.iter().filter_map(|(key, inner)| Some((key.clone(), self.foreseen(inner)?)));
+        Document::Map(entries.collect())
+    }
+
+    fn foreseen(&self, expression: &Expression) -> Option<Document> {
+        match expression {
+            Expression::List(list) => Some(Document::List(list.iter().filter_map(|e| self.foreseen(e)).collect())),
+            Expression::Map(map) => Some(self.preview(map)),
+            other => self.value(other).unwrap_or_else(|_| Some(KNOWN_LATER.into())),
+        }
     }
 
     /// The value of `expression` as text.

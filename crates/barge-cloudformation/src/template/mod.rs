@@ -20,7 +20,7 @@ mod transform;
 mod yaml;
 
 pub use analysis::{analyse, check};
-pub use evaluate::{Budget, Environment, EvalError, Pseudo};
+pub use evaluate::{Budget, Environment, EvalError, KNOWN_LATER, Pseudo};
 pub use expression::{Expression, PSEUDO_PARAMETERS, Predicate};
 pub use graph::{Branches, attributes, cycles, references};
 pub use parameter::{Bound, Parameter, ParameterSource, ParameterType, bind, bind_resolved, stored_names};
@@ -31,7 +31,7 @@ pub use sub::Part;
 pub use transform::{Inputs, Processed};
 
 use barge_core::Document;
-use barge_core::resource::ResourceSchema;
+use barge_core::resource::{Properties, ResourceSchema};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -122,6 +122,11 @@ pub struct Output {
 pub trait Schemas {
     /// What a template may say about the type; `None` where there is no such type.
     fn schema(&self, type_name: &str) -> Option<&ResourceSchema>;
+
+    /// Whether a resource of the type is replaced where properties that may replace it change from `old` to `new`.
+    fn replaces(&self, _type_name: &str, _old: &Properties, _new: &Properties) -> bool {
+        false
+    }
 }
 
 impl Template {

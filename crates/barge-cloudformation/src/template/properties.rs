@@ -22,12 +22,16 @@ pub(super) fn check(environment: &Environment<'_>, resource: &str, schema: &Reso
             // The type takes properties of any name and kind.
             continue;
         }
+        let value = environment.value(expression);
+        // What comes to AWS::NoValue was never said.
+        if value == Ok(None) {
+            continue;
+        }
         let Some(property) = listed else {
             wrong(&path.at(name), format!("#: extraneous key [{name}] is not permitted"));
             continue;
         };
-        match environment.value(expression) {
-            Ok(None) => continue,
+        match value {
             Ok(Some(value)) if !fits(&value, property.kind) => {
                 let message = format!("#/{name}: expected type: {}, found: {}", expected(property.kind), found(&value));
                 wrong(&path.at(name), message);
@@ -45,7 +49,7 @@ pub(super) fn check(environment: &Environment<'_>, resource: &str, schema: &Reso
                     wrong(&path.at(name), message);
                 }
             }
-            Ok(Some(_)) | Err(EvalError::Template(_) | EvalError::NoExport(_)) => {}
+            Ok(_) | Err(EvalError::Template(_) | EvalError::NoExport(_)) => {}
         }
         given.push(name.as_str());
     }

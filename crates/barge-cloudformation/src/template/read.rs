@@ -1,12 +1,12 @@
 //! From a tree to a [`Template`]: sections, members, limits. Everything wrong is collected before anything is refused.
 
-use super::expression::{Dialect, Reader};
+use super::expression::{Dialect, Expression, Reader};
 use super::problem::{Fault, Path, Problems};
 use super::source::Source;
 use super::{Output, RemovalPolicy, ResourceDeclaration, Template};
 use super::{parameter, rules};
 use barge_core::Document;
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 
 // CloudFormation User Guide, "Understand CloudFormation quotas".
 const MOST_RESOURCES: usize = 500;
@@ -246,6 +246,12 @@ impl Walk<'_> {
             // A description is a note for people that some tools write.
             ("Type", _) | ("Description", Document::String(_)) => {}
             (_, Document::Null) => self.null(path),
+            ("Properties", Document::Map(properties)) if properties.len() == 1 && properties.contains_key("Fn::If") => {
+                match spread(self.reader().expression(value, path)) {
+                    Some(properties) => declaration.properties = properties,
+                    None => self.format(path, "Every Properties member must be an object."),
+                }
+            }
             ("Properties", Document::Map(properties)) => {
                 for (name, value) in properties {
                     let value = self.reader().expression(value, &path.at(name));
@@ -344,6 +350,29 @@ fn counts(attribute: &str, type_name: &str) -> bool {
         ],
     };
     types.contains(&type_name)
+}
+
+/// The properties of a resource whose properties depend on a condition as a whole: each depends on it then. `None` where
+/// they are no map.
+fn spread(properties: Expression) -> Option<IndexMap<String, Expression>> {
+    let nothing = || Expression::Ref("AWS::NoValue".to_owned());
+    match properties {
+        Expression::Map(properties) => Some(properties),
+        Expression::Ref(name) if name == "AWS::NoValue" => Some(IndexMap::new()),
+        Expression::If { condition, then, otherwise } => {
+            let (mut then, mut otherwise) = (spread(*then)?, spread(*otherwise)?);
+            let names: IndexSet<String> = then.keys().chain(otherwise.keys()).cloned().collect();
+            let chosen = |name: String| {
+                let taken = |side: &mut IndexMap<String, Expression>| {
+                    Box::new(side.shift_remove(&name).unwrap_or_else(nothing))
+                };
+                let (then, otherwise) = (taken(&mut then), taken(&mut otherwise));
+                (name, Expression::If { condition: condition.clone(), then, otherwise })
+            };
+            Some(names.into_iter().map(chosen).collect())
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]

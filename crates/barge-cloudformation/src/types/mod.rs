@@ -1,12 +1,14 @@
-//! CloudFormation's own resource types: nested stacks, custom resources, wait conditions. To the engine they are types
+//! Resource types without a service: nested stacks, custom resources, wait conditions, notes. To the engine they are types
 //! like any others.
 
+mod cdk_metadata;
 mod custom;
 mod mailbox;
 mod nested;
 mod wait;
 
 pub(crate) use mailbox::deliver;
+pub(crate) use nested::{arn as nested_stack, wanted as wanted_nested_stack};
 
 use crate::CloudFormation;
 use crate::engine::PLAIN;
@@ -33,6 +35,7 @@ impl Home {
 /// The types' providers.
 pub(crate) fn providers(home: &Home) -> Vec<Arc<dyn ResourceProvider>> {
     vec![
+        Arc::new(cdk_metadata::CdkMetadata),
         Arc::new(nested::NestedStack { home: home.clone() }),
         Arc::new(custom::CustomResource { home: home.clone() }),
         Arc::new(wait::WaitHandle { home: home.clone() }),

@@ -27,8 +27,8 @@ const PROPERTIES: &[Property] = &[
 const SCHEMA: ResourceSchema =
     ResourceSchema { type_name: "AWS::CloudFormation::Stack", properties: PROPERTIES, attributes: &["Outputs.*"] };
 
-/// The nested stack's ARN, the same for every try of a creation.
-fn arn(cx: &Context, creation: &Creation) -> (String, String) {
+/// The nested stack's name and ARN, the same for every try of a creation.
+pub(crate) fn arn(cx: &Context, creation: &Creation) -> (String, String) {
     let name = creation.physical_name(128);
     let uuid = SeededIds::new(format!("{}/nested", creation.token)).uuid();
     let id = cx.scope.arn("cloudformation", format!("stack/{name}/{uuid}")).to_string();
@@ -36,7 +36,7 @@ fn arn(cx: &Context, creation: &Creation) -> (String, String) {
 }
 
 /// What the parent's template says that the nested stack is to be.
-fn wanted(creation: &Creation) -> Result<embedded::Wanted, AwsError> {
+pub(crate) fn wanted(creation: &Creation) -> Result<embedded::Wanted, AwsError> {
     let properties = &creation.properties;
     let text = |name: &str| properties.get(name).and_then(Document::scalar_text);
     let value = |value: &Document| match value {

@@ -14,7 +14,7 @@ const SCHEMA: ResourceSchema =
     ResourceSchema { type_name: "AWS::DynamoDB::Table", properties: &PROPERTIES, attributes: &["Arn", "StreamArn"] };
 
 const PROPERTIES: [Property; 14] = [
-    property("TableName", PropertyType::String).replaces(),
+    property("TableName", PropertyType::String).identifies(),
     property("KeySchema", PropertyType::List).required().replaces(),
     property("AttributeDefinitions", PropertyType::List),
     property("BillingMode", PropertyType::String),

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const PROPERTIES: &[Property] = &[
-    property("RepositoryName", PropertyType::String).replaces(),
+    property("RepositoryName", PropertyType::String).identifies(),
     property("ImageTagMutability", PropertyType::String),
     property("ImageScanningConfiguration", PropertyType::Map),
     property("EncryptionConfiguration", PropertyType::Map).replaces(),

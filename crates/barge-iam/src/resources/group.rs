@@ -17,7 +17,7 @@ pub(super) struct Group(pub(super) Arc<IamService>);
 static SCHEMA: ResourceSchema = ResourceSchema {
     type_name: "AWS::IAM::Group",
     properties: &[
-        property("GroupName", PropertyType::String).replaces(),
+        property("GroupName", PropertyType::String).identifies(),
         property("ManagedPolicyArns", PropertyType::List),
         property("Path", PropertyType::String),
         property("Policies", PropertyType::List),

@@ -16,7 +16,7 @@ pub(super) struct InstanceProfile(pub(super) Arc<IamService>);
 static SCHEMA: ResourceSchema = ResourceSchema {
     type_name: "AWS::IAM::InstanceProfile",
     properties: &[
-        property("InstanceProfileName", PropertyType::String).replaces(),
+        property("InstanceProfileName", PropertyType::String).identifies(),
         property("Path", PropertyType::String).replaces(),
         property("Roles", PropertyType::List).required(),
     ],

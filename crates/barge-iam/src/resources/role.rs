@@ -24,7 +24,7 @@ static SCHEMA: ResourceSchema = ResourceSchema {
         property("Path", PropertyType::String).replaces(),
         property("PermissionsBoundary", PropertyType::String),
         property("Policies", PropertyType::List),
-        property("RoleName", PropertyType::String).replaces(),
+        property("RoleName", PropertyType::String).identifies(),
         property("Tags", PropertyType::List),
     ],
     attributes: &["Arn", "RoleId"],

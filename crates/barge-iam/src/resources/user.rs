@@ -24,7 +24,7 @@ static SCHEMA: ResourceSchema = ResourceSchema {
         property("PermissionsBoundary", PropertyType::String),
         property("Policies", PropertyType::List),
         property("Tags", PropertyType::List),
-        property("UserName", PropertyType::String).replaces(),
+        property("UserName", PropertyType::String).identifies(),
     ],
     attributes: &["Arn"],
 };

@@ -19,7 +19,7 @@ const SCHEMA: ResourceSchema =
     ResourceSchema { type_name: "AWS::Lambda::Function", properties: &PROPERTIES, attributes: &["Arn"] };
 
 const PROPERTIES: [Property; 17] = [
-    property("FunctionName", PropertyType::String).replaces(),
+    property("FunctionName", PropertyType::String).identifies(),
     property("Code", PropertyType::Map).required(),
     property("Role", PropertyType::String).required(),
     property("Runtime", PropertyType::String),

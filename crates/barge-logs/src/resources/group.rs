@@ -16,7 +16,7 @@ const SCHEMA: ResourceSchema =
     ResourceSchema { type_name: "AWS::Logs::LogGroup", properties: &PROPERTIES, attributes: &["Arn"] };
 
 const PROPERTIES: [Property; 4] = [
-    property("LogGroupName", PropertyType::String).replaces(),
+    property("LogGroupName", PropertyType::String).identifies(),
     property("RetentionInDays", PropertyType::Integer),
     property("DeletionProtectionEnabled", PropertyType::Boolean),
     property("Tags", PropertyType::List),

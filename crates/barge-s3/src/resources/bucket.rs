@@ -18,7 +18,7 @@ const SCHEMA: ResourceSchema = ResourceSchema {
     properties: &[
         property("AccessControl", PropertyType::String),
         property("BucketEncryption", PropertyType::Map),
-        property("BucketName", PropertyType::String).replaces(),
+        property("BucketName", PropertyType::String).identifies(),
         property("CorsConfiguration", PropertyType::Map),
         property("LifecycleConfiguration", PropertyType::Map),
         property("NotificationConfiguration", PropertyType::Map),

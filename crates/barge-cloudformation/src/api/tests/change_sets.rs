@@ -35,6 +35,77 @@ impl House {
 }
 
 #[tokio::test]
+async fn what_exists_under_a_custom_name_is_taken_into_the_stack() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = house(&dir);
+    let there =
+        house.made("there", template(&["A: Properties: {Name: mine, Value: old}, DeletionPolicy: Retain"])).await;
+    let wanted =
+        |more: &str| template(&[&format!("B: Properties: {{Name: mine, Value: new}}{more}"), "C: DependsOn: B"]);
+    let import = |body: String| CreateChangeSetInput {
+        stack_name: "taker".into(),
+        change_set_name: format!("set-{}", body.len()),
+        change_set_type: Some(ChangeSetType::Create),
+        template_body: Some(body),
+        import_existing_resources: Some(true),
+        ..CreateChangeSetInput::default()
+    };
+    for (body, part) in [
+        (wanted(""), "needs the DeletionPolicy Retain"),
+        (wanted(", DeletionPolicy: Retain"), "already belongs to the stack there"),
+    ] {
+        let set = house.service.create_change_set(&house.cx, import(body)).await.unwrap().id.unwrap();
+        let proposed = house.proposed(&set, None).await.unwrap();
+        assert_eq!(proposed.status, Some(ChangeSetStatus::Failed));
+        assert!(proposed.status_reason.as_ref().unwrap().contains(part), "{proposed:?}");
+    }
+    house.delete("there").await.unwrap();
+    house.settle(&there).await;
+    let made = house.service.create_change_set(&house.cx, import(wanted(", DeletionPolicy: RetainExceptOnCreate")));
+    let made = made.await.unwrap();
+    let (set, stack) = (made.id.unwrap(), made.stack_id.unwrap());
+    let changes = house.proposed(&set, None).await.unwrap().changes.unwrap();
+    let actions: Vec<_> = changes.iter().filter_map(|change| change.resource_change.as_ref()?.action).collect();
+    assert_eq!(actions, [ChangeAction::Import, ChangeAction::Add]);
+
+    house.execute(&set).await.unwrap();
+    house.settle(&stack).await;
+    assert_eq!(house.status("taker").await, StackStatus::CreateComplete);
+    assert_eq!(house.world.log(), ["+A", "+C"]);
+    assert_eq!(house.world.values()["mine"], "old");
+    let events = house.events("taker").await;
+    let told: Vec<_> = events.iter().filter(|event| event.starts_with("B ")).cloned().collect();
+    assert_eq!(
+        told,
+        ["B IMPORT_IN_PROGRESS: Resource import started.", "B IMPORT_COMPLETE: Resource import completed."]
+    );
+}
+
+#[tokio::test]
+async fn what_was_taken_in_stays_where_the_stacks_creation_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = house(&dir);
+    let there = house.made("there", template(&["A: Properties: {Name: mine}, DeletionPolicy: Retain"])).await;
+    house.delete("there").await.unwrap();
+    house.settle(&there).await;
+    house.world.fail("C");
+    let body = template(&["B: Properties: {Name: mine}, DeletionPolicy: RetainExceptOnCreate", "C: DependsOn: B"]);
+    let input = CreateChangeSetInput {
+        stack_name: "taker".into(),
+        change_set_name: "set".into(),
+        change_set_type: Some(ChangeSetType::Create),
+        template_body: Some(body),
+        import_existing_resources: Some(true),
+        ..CreateChangeSetInput::default()
+    };
+    let made = house.service.create_change_set(&house.cx, input).await.unwrap();
+    house.execute(&made.id.unwrap()).await.unwrap();
+    house.settle(&made.stack_id.unwrap()).await;
+    assert_eq!(house.status("taker").await, StackStatus::RollbackComplete);
+    assert_eq!(house.world.exists(), ["mine"]);
+}
+
+#[tokio::test]
 async fn a_change_set_makes_a_stack_when_it_is_executed() {
     let dir = tempfile::tempdir().unwrap();
     let house = house(&dir);

@@ -1,10 +1,11 @@
 //! Values of a stack's properties and outputs, and the creations and changes made of them.
 
 use super::{Call, Runner};
-use crate::engine::record::{Evaluated, HIDDEN, NO_ECHO, OutputRecord, ResourceRecord, StackRecord};
+use crate::engine::context::masked;
+use crate::engine::record::{Evaluated, OutputRecord, ResourceRecord, StackRecord};
 use crate::template::{Budget, Environment, EvalError};
 use barge_core::Document;
-use barge_core::resource::{Creation, Properties, Resource};
+use barge_core::resource::{Creation, Properties};
 use std::collections::BTreeMap;
 
 impl Runner {
@@ -28,7 +29,7 @@ impl Runner {
         let budget = Budget::default();
         let environment = self.environment(&self.parameters, &budget);
         let properties = environment.map(&declared.properties).map_err(text)?;
-        let masked = self.masked();
+        let masked = masked(&self.made);
         let shown = if self.shown_parameters.is_none() && masked.is_none() {
             properties.to_json()
         } else {
@@ -38,19 +39,6 @@ impl Runner {
             hiding.map(&declared.properties).map_err(text)?.to_json()
         };
         Ok(Evaluated { properties, shown })
-    }
-
-    /// The resources with attributes that may not be shown hidden; `None` where all may be.
-    fn masked(&self) -> Option<BTreeMap<String, Resource>> {
-        let hidden = |resource: &Resource| resource.attributes.contains_key(NO_ECHO);
-        if !self.made.values().any(hidden) {
-            return None;
-        }
-        let mut made = self.made.clone();
-        for resource in made.values_mut().filter(|resource| hidden(resource)) {
-            resource.attributes.values_mut().for_each(|value| *value = HIDDEN.into());
-        }
-        Some(made)
     }
 
     /// The creation of a resource; its properties are evaluated once and stored, so that a try after a restart is the
@@ -73,10 +61,7 @@ impl Runner {
             logical_id: record.logical_id.clone(),
             stack_name: name.clone(),
             stack_id: id.clone(),
-            token: match generation {
-                0 => format!("{id}/{}", record.logical_id),
-                generation => format!("{id}/{generation}/{}", record.logical_id),
-            },
+            token: token(id, generation, &record.logical_id),
             tags: tags.clone(),
         }
     }
@@ -139,5 +124,13 @@ impl Runner {
             outputs.push(OutputRecord { key: key.clone(), value, description: output.description.clone(), export });
         }
         Ok(outputs)
+    }
+}
+
+/// The token of the creation of a resource in the operation `generation` of a stack.
+pub(crate) fn token(stack_id: &str, generation: u64, logical_id: &str) -> String {
+    match generation {
+        0 => format!("{stack_id}/{logical_id}"),
+        generation => format!("{stack_id}/{generation}/{logical_id}"),
     }
 }

@@ -110,6 +110,12 @@ pub(crate) enum Call {
         index: usize,
         creation: Creation,
     },
+    /// Takes what exists into the stack.
+    Import {
+        index: usize,
+        physical_id: String,
+        properties: Properties,
+    },
     Update {
         index: usize,
         physical_id: String,
@@ -131,7 +137,10 @@ impl Call {
     /// The resource that it is about.
     pub(crate) fn index(&self) -> Option<usize> {
         match self {
-            Self::Create { index, .. } | Self::Update { index, .. } | Self::Delete { index, .. } => Some(*index),
+            Self::Create { index, .. }
+            | Self::Import { index, .. }
+            | Self::Update { index, .. }
+            | Self::Delete { index, .. } => Some(*index),
             Self::Publish { .. } => None,
         }
     }

@@ -10,12 +10,13 @@ mod record;
 mod refusal;
 mod update;
 
+pub(crate) use evaluate::token;
 pub(crate) use happening::{Call, Changes, ExportChange, Happening, Setting, TemplateChange};
 pub(crate) use record::stack_event;
 pub(crate) use refusal::updatable;
 pub(crate) use update::UpdateOrder;
 
-use super::machine::{Effect, Failed, Identity, Input, Ledger, Machine, Node, OnFailure, Part, Remains, State};
+use super::machine::{Effect, Failed, Identity, Input, Ledger, Machine, Node, Part, Remains, State};
 use super::plan::{Plan, PlannedResource};
 use super::policy::Wish;
 use super::record::{Aim, HIDDEN, OutputRecord, ParameterRecord, ResourceRecord, StackRecord, Standing};
@@ -51,7 +52,8 @@ impl Runner {
         stack.imports = plan.imports;
         let resources = plan.resources.into_iter().map(|planned| {
             let aim = aim(&plan.template, &planned, stack.retain_except_on_create);
-            blank(planned, aim, now)
+            let existing = plan.existing.get(&planned.logical_id).cloned();
+            blank(planned, aim, existing, now)
         });
         let resources = resources.collect();
         Self::with(stack, resources, plan.template, registry)
@@ -139,7 +141,10 @@ impl Runner {
             Effect::Create(index) => match self.creation(index) {
                 Ok(creation) => {
                     changes.resources.insert(index);
-                    changes.calls.push(Call::Create { index, creation });
+                    changes.calls.push(match self.resources[index].existing.clone() {
+                        None => Call::Create { index, creation },
+                        Some(physical_id) => Call::Import { index, physical_id, properties: creation.properties },
+                    });
                 }
                 Err(reason) => return Some(Input::CreateFailed(index, reason, Remains::Nothing)),
             },
@@ -159,7 +164,7 @@ impl Runner {
             Effect::Resource(index, status, reason) => {
                 let event = self.resource_changed(index, status, reason, now, ids);
                 changes.resources.insert(index);
-                changes.events.push(event);
+                changes.events.extend(event);
             }
             Effect::Stack(status, reason) => {
                 changes.stack = true;
@@ -324,12 +329,13 @@ fn aim(template: &Template, planned: &PlannedResource, retain_except_on_create: 
 }
 
 /// A resource that nothing was done about yet.
-fn blank(planned: PlannedResource, aim: Aim, now: Timestamp) -> ResourceRecord {
+fn blank(planned: PlannedResource, aim: Aim, existing: Option<String>, now: Timestamp) -> ResourceRecord {
     ResourceRecord {
         logical_id: planned.logical_id,
         type_name: planned.type_name,
         dependencies: planned.dependencies,
-        policy: aim.policy,
+        // What was there before the stack does not go with a creation that fails.
+        policy: if existing.is_some() { RemovalPolicy::Retain } else { aim.policy },
         state: State::Waiting,
         status: None,
         status_reason: None,
@@ -344,6 +350,7 @@ fn blank(planned: PlannedResource, aim: Aim, now: Timestamp) -> ResourceRecord {
         standing: Standing::default(),
         next: None,
         before: None,
+        existing,
         aim: None,
     }
 }
@@ -352,14 +359,6 @@ fn blank(planned: PlannedResource, aim: Aim, now: Timestamp) -> ResourceRecord {
 fn made(record: &ResourceRecord) -> Option<Resource> {
     let physical_id = record.physical_id.clone()?;
     Some(Resource { physical_id, attributes: record.attributes.clone() })
-}
-
-/// What a failed update leads to.
-pub(crate) const fn update_choice(disable_rollback: Option<bool>) -> OnFailure {
-    match disable_rollback {
-        Some(true) => OnFailure::DoNothing,
-        _ => OnFailure::Rollback,
-    }
 }
 
 #[cfg(test)]

@@ -123,6 +123,8 @@ impl Runner {
         }
     }
 
+    /// A resource has another status. Gives the event that tells of it; that a creation was initiated is no news of what
+    /// is taken into the stack.
     pub(super) fn resource_changed(
         &mut self,
         index: usize,
@@ -130,7 +132,12 @@ impl Runner {
         reason: Option<String>,
         now: Timestamp,
         ids: &dyn IdSource,
-    ) -> EventRecord {
+    ) -> Option<EventRecord> {
+        let (status, reason) = match self.resources[index].existing {
+            Some(_) if status == ResourceStatus::CreateInProgress && reason.is_some() => return None,
+            Some(_) => imported(status, reason),
+            None => (status, reason),
+        };
         let reverting = self.machine.nodes[index].state == State::Reverting;
         let record = &mut self.resources[index];
         record.status = Some(status);
@@ -138,7 +145,7 @@ impl Runner {
         record.changed = now;
         // What is being given to the resource, where that is not yet what it has.
         let coming = if reverting { record.before.as_ref() } else { record.next.as_ref() };
-        EventRecord {
+        Some(EventRecord {
             id: format!("{}-{status}-{}", record.logical_id, ids.uuid()),
             logical_id: record.logical_id.clone(),
             physical_id: record.physical_id.clone(),
@@ -148,7 +155,7 @@ impl Runner {
             properties: coming.map(|coming| coming.shown.clone()).or_else(|| record.shown.clone()),
             token: self.stack.token.clone(),
             at: now,
-        }
+        })
     }
 
     pub(super) fn stack_changed(
@@ -222,6 +229,21 @@ impl Runner {
         if counts == Part::Steady {
             changes.template.push(TemplateChange::Settle);
         }
+    }
+}
+
+/// The status of a creation, said of a resource that is taken into the stack instead (CloudFormation User Guide, "Import
+/// AWS resources into a CloudFormation stack").
+fn imported(status: ResourceStatus, reason: Option<String>) -> (ResourceStatus, Option<String>) {
+    match status {
+        ResourceStatus::CreateInProgress => {
+            (ResourceStatus::ImportInProgress, Some("Resource import started.".to_owned()))
+        }
+        ResourceStatus::CreateComplete => {
+            (ResourceStatus::ImportComplete, Some("Resource import completed.".to_owned()))
+        }
+        ResourceStatus::CreateFailed => (ResourceStatus::ImportFailed, reason),
+        other => (other, reason),
     }
 }
 

@@ -2,6 +2,8 @@
 //! crashes anywhere. What exists in the end is what the stack says, and a rollback leads back to what was.
 
 use super::*;
+use crate::engine::machine::OnFailure;
+use crate::engine::record::Deployment;
 use crate::fake::providers;
 use crate::template::{Inputs, Pseudo};
 use barge_core::ids::SeededIds;
@@ -197,6 +199,7 @@ impl Life {
                 }
                 Happening::Created(*index, resource(&id, &creation.properties))
             }
+            Call::Import { .. } => unreachable!("no change set is executed"),
             Call::Update { index, .. } if !well => Happening::UpdateFailed(*index, "no".into()),
             Call::Update { index, physical_id, creation, .. } => {
                 let (token, properties) = self.exists.get_mut(physical_id).expect("what is changed exists");
@@ -269,6 +272,7 @@ impl Life {
             tags: BTreeMap::new(),
             capabilities: Vec::new(),
             on_failure,
+            deployment: Deployment::default(),
             retain_except_on_create: false,
             token: None,
             principal: self.runner.stack.principal.clone(),

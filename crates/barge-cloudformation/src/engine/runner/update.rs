@@ -5,7 +5,7 @@ use crate::engine::difference::{behavior, changed_properties, takes_tags};
 use crate::engine::machine::{OnFailure, Part, State, Verdict};
 use crate::engine::plan::Plan;
 use crate::engine::policy::{StackPolicy, Wish};
-use crate::engine::record::{ChangeSetRecord, Evaluated, FormerStack, ResourceRecord, Standing};
+use crate::engine::record::{ChangeSetRecord, Deployment, Evaluated, FormerStack, ResourceRecord, Standing};
 use crate::template::Schemas as _;
 use barge_core::resource::{Property, ResourceSchema, UpdateBehavior};
 use barge_core::{Document, Principal, Timestamp};
@@ -21,6 +21,7 @@ pub(crate) struct UpdateOrder {
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) capabilities: Vec<String>,
     pub(crate) on_failure: OnFailure,
+    pub(crate) deployment: Deployment,
     pub(crate) retain_except_on_create: bool,
     pub(crate) token: Option<String>,
     pub(crate) principal: Principal,
@@ -60,7 +61,7 @@ impl Runner {
         stack.imports = order.plan.imports;
         (stack.capabilities, stack.tags) = (order.capabilities, order.tags);
         (stack.token, stack.principal, stack.role_arn) = (order.token, order.principal, order.role_arn);
-        stack.on_update_failure = order.on_failure;
+        (stack.on_update_failure, stack.deployment) = (order.on_failure, order.deployment);
         if let Some(set) = &order.executed {
             stack.change_set = Some(set.id.clone());
         }
@@ -107,7 +108,8 @@ impl Runner {
         for (position, resource) in order.plan.resources.iter().enumerate() {
             let aim = aim(&order.plan.template, resource, order.retain_except_on_create);
             let Some(record) = by_position.get(&position) else {
-                let mut record = blank(resource.clone(), aim, now);
+                let existing = order.plan.existing.get(&resource.logical_id).cloned();
+                let mut record = blank(resource.clone(), aim, existing, now);
                 record.generation = self.stack.operation + 1;
                 record.standing = Standing {
                     part: Part::Added,
@@ -165,7 +167,14 @@ impl Runner {
         let retagged =
             takes_tags(schema) && self.stack.former.as_ref().is_some_and(|former| former.tags != self.stack.tags);
         let always = record.type_name == super::STACK_TYPE;
-        let replaces = changed.iter().any(|name| behavior(schema, name) == UpdateBehavior::Replacement);
+        let replaces = {
+            let old = half_changed.as_ref().unwrap_or(old);
+            changed.iter().any(|name| match behavior(schema, name) {
+                UpdateBehavior::InPlace => false,
+                UpdateBehavior::Replacement => true,
+                UpdateBehavior::Conditional => self.registry.replaces(&record.type_name, old, &new.properties),
+            })
+        };
         if changed.is_empty() && half_changed.is_none() && !retagged && !always {
             return Verdict::Same;
         }

@@ -1,0 +1,123 @@
+"""The CDK, unmodified: examples/csv-to-table/cdk is bootstrapped, deployed, run, changed and destroyed with aws-cdk from npm."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import ACCOUNT, BARGE, EXAMPLE, REGION, Server, needs, wait_for
+from test_pipeline import BINARIES, products
+
+APPLICATION = EXAMPLE / "cdk"
+STACK = "csv-to-table-cdk"
+
+
+class Application:
+    """The example's CDK application in a folder of its own, and the `cdk` that its package.json asks for."""
+
+    def __init__(self, server, directory):
+        self.server, self.home = server, directory / "application"
+        shutil.copytree(APPLICATION, self.home, ignore=shutil.ignore_patterns("node_modules", "cdk.out"))
+        subprocess.run(
+            [needs("npm", "npm"), "install", "--silent", "--no-audit", "--no-fund", "--no-package-lock"],
+            cwd=self.home, check=True, timeout=300,
+        )
+        trigger = directory / "trigger"
+        trigger.mkdir()
+        shutil.copy(BINARIES / "trigger", trigger / "bootstrap")
+        self.settings = {"TRIGGER": str(trigger), "HOME": str(directory), "CDK_DISABLE_CLI_TELEMETRY": "true"}
+
+    def cdk(self, *arguments, check=True):
+        """Runs `cdk` and gives what it printed."""
+        done = subprocess.run(
+            ["node", self.home / "node_modules/aws-cdk/bin/cdk", *arguments], cwd=self.home, timeout=300,
+            env={**self.server.environment(), **self.settings}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )
+        assert not check or done.returncode == 0, done.stdout
+        return done.stdout
+
+    def deploy(self, *options):
+        return self.cdk("deploy", "--require-approval", "never", *options)
+
+    def stack(self, name=STACK):
+        return self.server.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+
+    def outputs(self):
+        return {output["OutputKey"]: output["OutputValue"] for output in self.stack()["Outputs"]}
+
+
+@pytest.fixture(scope="module")
+def application(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("cdk")
+    server = Server(directory / "data").start()
+    yield Application(server, directory)
+    assert server.stop() == 0
+
+
+def rows(server, table):
+    pages = server.client("dynamodb").get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    return {item["ProductId"]["S"] for page in pages for item in page["Items"]}
+
+
+def test_an_account_is_bootstrapped_once(application):
+    assert "bootstrapped" in application.cdk("bootstrap")
+    toolkit = application.stack("CDKToolkit")
+    assert toolkit["StackStatus"] == "CREATE_COMPLETE" and toolkit["EnableTerminationProtection"] is False
+    staging = f"cdk-hnb659fds-assets-{ACCOUNT}-{REGION}"
+    s3 = application.server.client("s3")
+    assert s3.get_bucket_versioning(Bucket=staging)["Status"] == "Enabled"
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=staging)["Rules"]
+    assert {rule["ID"] for rule in rules} == {"CleanupOldVersions", "AbortIncompleteMultipartUploads"}
+    assert "(no changes)" in application.cdk("bootstrap")
+
+
+def test_the_application_deploys_and_its_pipeline_runs(application, tmp_path):
+    printed = application.deploy()
+    assert f"{STACK}.BucketName = " in printed
+    assert application.stack()["StackStatus"] == "CREATE_COMPLETE"
+    outputs, server = application.outputs(), application.server
+    layout = tmp_path / "image"
+    subprocess.run([BARGE, "image", "pack", "--binary", BINARIES / "loader", "--output", layout], check=True, capture_output=True)
+    server.barge("image", "push", layout, f"127.0.0.1:{server.port}/{outputs['RepositoryUri'].split('/', 1)[1]}:latest")
+    lines = ["ProductId,ProductName,ProductDescription", *(f'{i},{n},"{d}"' for i, n, d in products("cdk", 20))]
+    server.client("s3").put_object(Bucket=outputs["BucketName"], Key="products.csv", Body="\n".join(lines).encode())
+    wait_for(lambda: len(rows(server, outputs["TableName"])) == 20, what="the last row")
+
+
+def test_a_change_is_seen_deployed_and_no_longer_seen(application):
+    more = ("--context", "maxvCpus=8")
+    assert "There were no differences" in application.cdk("diff")
+    difference = application.cdk("diff", *more)
+    assert "MaxvCpus" in difference and "replace" not in difference, difference
+    application.deploy(*more)
+    assert application.stack()["StackStatus"] == "UPDATE_COMPLETE"
+    environments = application.server.client("batch").describe_compute_environments()["computeEnvironments"]
+    assert [e["computeResources"]["maxvCpus"] for e in environments] == [8]
+    assert "(no changes)" in application.deploy(*more)
+    application.deploy()
+
+
+def test_drift_is_told_by_the_cdk(application):
+    assert "No drift detected" in application.cdk("drift")
+    queue = application.outputs()["JobQueueName"]
+    application.server.client("batch").update_job_queue(jobQueue=queue, priority=7)
+    drifted = application.cdk("drift", check=False)
+    assert "Priority" in drifted and "1 resource has drifted" in drifted, drifted
+    application.server.client("batch").update_job_queue(jobQueue=queue, priority=1)
+
+
+def test_what_is_destroyed_is_gone(application):
+    outputs, server = application.outputs(), application.server
+    s3 = server.client("s3")
+    refused = application.cdk("destroy", "--force", check=False)
+    assert "is not empty" in refused, refused
+    versions = s3.list_object_versions(Bucket=outputs["BucketName"])
+    for version in versions.get("Versions", []) + versions.get("DeleteMarkers", []):
+        s3.delete_object(Bucket=outputs["BucketName"], Key=version["Key"], VersionId=version["VersionId"])
+    application.cdk("destroy", "--force")
+    assert [stack["StackName"] for stack in server.client("cloudformation").describe_stacks()["Stacks"]] == ["CDKToolkit"]
+    assert server.client("dynamodb").list_tables()["TableNames"] == []
+    assert server.client("batch").describe_compute_environments()["computeEnvironments"] == []
+    repositories = server.client("ecr").describe_repositories()["repositories"]
+    assert [r["repositoryName"] for r in repositories] == [f"cdk-hnb659fds-container-assets-{ACCOUNT}-{REGION}"]
