@@ -261,11 +261,21 @@ def test_the_bucket_of_cdks_bootstrap(aws, s3, name):
     assert rules[0]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
     version = put(s3, staging, "asset.zip", "x")
 
+    def update():
+        cloudformation.update_stack(StackName=name, TemplateBody=json.dumps(template))
+        cloudformation.get_waiter("stack_update_complete").wait(StackName=name)
+
+    properties = template["Resources"]["StagingBucket"]["Properties"]
+    past = {"Id": "Past", "Status": "Enabled", "Prefix": "asset", "ExpirationDate": "2020-01-01T00:00:00.000Z"}
+    properties["LifecycleConfiguration"] = {"Rules": [past]}
+    update()
+    wait_for(lambda: keys(s3, staging) == [])
+    [(_, marker, _)] = listed(s3, staging)[1]
+    s3.delete_object(Bucket=staging, Key="asset.zip", VersionId=marker)
+
     # What the template no longer says is undone; versions stay, and are no longer made.
-    del template["Resources"]["StagingBucket"]["Properties"]["VersioningConfiguration"]
-    del template["Resources"]["StagingBucket"]["Properties"]["LifecycleConfiguration"]
-    cloudformation.update_stack(StackName=name, TemplateBody=json.dumps(template))
-    cloudformation.get_waiter("stack_update_complete").wait(StackName=name)
+    del properties["VersioningConfiguration"], properties["LifecycleConfiguration"]
+    update()
     assert s3.get_bucket_versioning(Bucket=staging)["Status"] == "Suspended"
     refused("NoSuchLifecycleConfiguration", s3.get_bucket_lifecycle_configuration, Bucket=staging)
     assert body(s3, staging, "asset.zip", VersionId=version) == b"x"
