@@ -140,12 +140,12 @@ def test_settings_of_a_bucket(s3, bucket):
 
 
 def test_what_barge_lacks_is_refused_by_name(s3, bucket):
-    enabled = {"Status": "Enabled"}
-    answer = refused("NotImplemented", s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration=enabled)
-    assert "PutBucketVersioning" in answer["Error"]["Message"]
-    answer = refused("NotImplemented", s3.put_object, Bucket=bucket, Key="k", ServerSideEncryption="aws:kms")
-    assert "ServerSideEncryption" in answer["Error"]["Message"]
-    refused("NotImplemented", s3.get_bucket_lifecycle_configuration, Bucket=bucket)
+    answer = refused("NotImplemented", s3.get_bucket_replication, Bucket=bucket)
+    assert "GetBucketReplication" in answer["Error"]["Message"]
+    own_key = dict(ServerSideEncryption="aws:kms", SSEKMSKeyId="alias/mine")
+    answer = refused("NotImplemented", s3.put_object, Bucket=bucket, Key="k", **own_key)
+    assert "SSEKMSKeyId" in answer["Error"]["Message"]
+    refused("NotImplemented", s3.get_bucket_website, Bucket=bucket)
     refused("NotImplemented", s3.put_object, Bucket=bucket, Key="k", StorageClass="GLACIER")
     refused("AccessControlListNotSupported", s3.put_object, Bucket=bucket, Key="k", ACL="public-read")
     refused("NoSuchKey", s3.get_object, Bucket=bucket, Key="k")

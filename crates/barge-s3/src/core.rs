@@ -21,6 +21,8 @@ pub(crate) struct Core {
     pub(crate) events: Option<Arc<dyn EventSink>>,
     /// Wakes the delivery of notifications.
     pub(crate) outbox: Notify,
+    /// Wakes the lifecycle's pass.
+    pub(crate) lifecycle: Notify,
     /// Takes the names of blobs whose garbage rows are committed.
     pub(crate) garbage: UnboundedSender<Vec<String>>,
 }

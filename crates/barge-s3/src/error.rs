@@ -48,6 +48,20 @@ pub(crate) enum Error {
         /// The object's time.
         modified: Timestamp,
     },
+    /// The object's newest version is a delete marker.
+    #[error("The specified key does not exist.")]
+    Deleted {
+        /// The marker's version id.
+        marker: String,
+    },
+    /// The version that was asked for is a delete marker.
+    #[error("The specified method is not allowed against this resource.")]
+    IsMarker {
+        /// Its version id.
+        marker: String,
+        /// Its time.
+        modified: Timestamp,
+    },
     /// The range lies outside of the object.
     #[error("The requested range is not satisfiable")]
     InvalidRange {
@@ -88,6 +102,8 @@ impl Error {
             Self::Refused(refusal) => refusal.code.into(),
             Self::WrongRegion { .. } => "AuthorizationHeaderMalformed".into(),
             Self::NotModified { .. } => "NotModified".into(),
+            Self::Deleted { .. } => NO_SUCH_KEY.code.into(),
+            Self::IsMarker { .. } => "MethodNotAllowed".into(),
             Self::InvalidRange { .. } => "InvalidRange".into(),
             Self::Aws(error) => error.code.clone(),
             _ => "InternalError".into(),
@@ -99,6 +115,8 @@ impl Error {
             Self::Refused(refusal) => refusal.status,
             Self::WrongRegion { .. } => 400,
             Self::NotModified { .. } => 304,
+            Self::Deleted { .. } => NO_SUCH_KEY.status,
+            Self::IsMarker { .. } => 405,
             Self::InvalidRange { .. } => 416,
             Self::Aws(error) => error.status,
             _ => 500,
@@ -126,6 +144,16 @@ impl Error {
             Self::NotModified { etag, modified } => {
                 add("etag", format!("\"{etag}\""));
                 add("last-modified", modified.http_date());
+            }
+            Self::Deleted { marker } => {
+                add("x-amz-delete-marker", "true".to_owned());
+                add("x-amz-version-id", marker.clone());
+            }
+            Self::IsMarker { marker, modified } => {
+                add("allow", "DELETE".to_owned());
+                add("last-modified", modified.http_date());
+                add("x-amz-delete-marker", "true".to_owned());
+                add("x-amz-version-id", marker.clone());
             }
             _ => {}
         }
@@ -176,12 +204,15 @@ refusals! {
     ACCESS_DENIED = "AccessDenied", 403, "Access Denied";
     ACLS_NOT_SUPPORTED = "AccessControlListNotSupported", 400, "The bucket does not allow ACLs";
     BAD_DIGEST = "BadDigest", 400, "The Content-MD5 you specified did not match what we received.";
+    BAD_REQUEST = "BadRequest", 400, "An error occurred when parsing the HTTP request.";
     BUCKET_ALREADY_EXISTS = "BucketAlreadyExists", 409, "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.";
     BUCKET_ALREADY_OWNED = "BucketAlreadyOwnedByYou", 409, "Your previous request to create the named bucket succeeded and you already own it.";
     BUCKET_NOT_EMPTY = "BucketNotEmpty", 409, "The bucket you tried to delete is not empty";
+    CORS_FORBIDDEN = "AccessForbidden", 403, "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.";
     ENTITY_TOO_LARGE = "EntityTooLarge", 400, "Your proposed upload exceeds the maximum allowed size";
     ENTITY_TOO_SMALL = "EntityTooSmall", 400, "Your proposed upload is smaller than the minimum allowed size";
     EXPIRED_TOKEN = "ExpiredToken", 400, "The provided token has expired.";
+    ILLEGAL_VERSIONING = "IllegalVersioningConfigurationException", 400, "The Versioning element must be specified";
     ILLEGAL_LOCATION = "IllegalLocationConstraintException", 400, "The unspecified location constraint is incompatible for the region specific endpoint this request was sent to.";
     INCOMPLETE_BODY = "IncompleteBody", 400, "You did not provide the number of bytes specified by the Content-Length HTTP header";
     INVALID_ACCESS_KEY = "InvalidAccessKeyId", 403, "The AWS Access Key Id you provided does not exist in our records.";
@@ -202,11 +233,14 @@ refusals! {
     METADATA_TOO_LARGE = "MetadataTooLarge", 400, "Your metadata headers exceed the maximum allowed metadata size";
     NO_SUCH_BUCKET = "NoSuchBucket", 404, "The specified bucket does not exist";
     NO_SUCH_BUCKET_POLICY = "NoSuchBucketPolicy", 404, "The bucket policy does not exist";
+    NO_SUCH_CORS = "NoSuchCORSConfiguration", 404, "The CORS configuration does not exist";
     NO_SUCH_KEY = "NoSuchKey", 404, "The specified key does not exist.";
+    NO_SUCH_LIFECYCLE = "NoSuchLifecycleConfiguration", 404, "The lifecycle configuration does not exist";
     NO_SUCH_OWNERSHIP_CONTROLS = "OwnershipControlsNotFoundError", 404, "The bucket ownership controls were not found";
     NO_SUCH_PUBLIC_ACCESS_BLOCK = "NoSuchPublicAccessBlockConfiguration", 404, "The public access block configuration was not found";
     NO_SUCH_TAG_SET = "NoSuchTagSet", 404, "The TagSet does not exist";
     NO_SUCH_UPLOAD = "NoSuchUpload", 404, "The specified multipart upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.";
+    NO_SUCH_VERSION = "NoSuchVersion", 404, "The specified version does not exist.";
     NOT_IMPLEMENTED = "NotImplemented", 501, "A header you provided implies functionality that is not implemented";
     PRECONDITION_FAILED = "PreconditionFailed", 412, "At least one of the pre-conditions you specified did not hold";
     QUERY_PARAMETERS = "AuthorizationQueryParametersError", 400, "Query-string authentication parameters are not valid.";

@@ -1,6 +1,6 @@
 //! S3 as other services use it: objects as open files.
 
-use crate::api::open_object;
+use crate::api::{Place, open_object};
 use crate::blobs;
 use crate::caller::{Aim, Caller};
 use crate::error::Error;
@@ -20,7 +20,8 @@ impl ObjectStore for S3Service {
             request_id: self.core.ambient.ids.upper_alphanumeric(16),
             address: "127.0.0.1".to_owned(),
         };
-        let (object, pinned) = open_object(&self.core, &caller, bucket, key, None).await?;
+        let place = Place { caller, bucket: bucket.to_owned(), key: key.to_owned(), version: None, owner: None };
+        let (_, object, pinned) = open_object(&self.core, &place).await?;
         let opened = tokio::task::spawn_blocking(move || {
             if let [segment] = &object.detail.segments[..] {
                 return Ok(StoredObject { file: pinned.file(&segment.blob)?, size: object.size });

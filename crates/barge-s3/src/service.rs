@@ -3,16 +3,19 @@
 use crate::api::{Api, RequestId};
 use crate::blobs::Blobs;
 use crate::core::Core;
+use crate::cors::CorsRule;
 use crate::door::auth::Guard;
 use crate::door::unread::{self, Remainder};
-use crate::door::{answer, chunks, host::Hosts};
-use crate::error::Error;
-use crate::meta::schema;
+use crate::door::{answer, chunks, cors, host::Hosts};
+use crate::error::{Error, NO_SUCH_BUCKET};
+use crate::lifecycle::sweep_forever;
+use crate::meta::{buckets, schema};
 use crate::notify::deliver_forever;
 use barge_core::ports::{EventSink, FunctionInvoker, KeyDirectory};
 use barge_core::{Ambient, AwsError};
 use barge_store::Store;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::S3ServiceBuilder;
 use s3s::{Body, S3Error};
@@ -30,6 +33,7 @@ const LARGEST_DOCUMENT: usize = 8 * 1024 * 1024;
 pub struct S3Service {
     pub(crate) core: Arc<Core>,
     protocol: s3s::service::S3Service,
+    hosts: Hosts,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -73,22 +77,24 @@ impl S3Service {
             functions: neighbours.functions,
             events: neighbours.events,
             outbox: Notify::new(),
+            lifecycle: Notify::new(),
             garbage: sender,
         });
         core.recover()?;
         let tasks = vec![
             tokio::spawn(Arc::clone(&core).collect(garbage, late)),
             tokio::spawn(deliver_forever(Arc::clone(&core))),
+            tokio::spawn(sweep_forever(Arc::clone(&core))),
         ];
         let mut config = S3Config::default();
         config.xml_max_body_size = LARGEST_DOCUMENT;
         config.post_object_max_file_size = LARGEST_FORM;
         let mut builder = S3ServiceBuilder::new(Api { core: Arc::clone(&core) });
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
-        builder.set_host(hosts);
+        builder.set_host(hosts.clone());
         builder.set_auth(guard.clone());
         builder.set_access(guard);
-        Ok(Arc::new(Self { core, protocol: builder.build(), tasks }))
+        Ok(Arc::new(Self { core, protocol: builder.build(), hosts, tasks }))
     }
 
     /// Answers a request, signature and all. Its body may come from anywhere (`Body::from(hyper::body::Incoming)`);
@@ -97,6 +103,12 @@ impl S3Service {
         let request_id = self.core.ambient.ids.upper_alphanumeric(16);
         let resource = request.uri().path().to_owned();
         let (mut parts, body) = request.into_parts();
+        let bucket = self.hosts.bucket_of(host(&parts), &resource);
+        if parts.method == Method::OPTIONS {
+            let response = self.preflight(&parts, bucket).await.unwrap_or_else(refusal);
+            return answer::complete(response, &request_id, &resource);
+        }
+        let asked = cors::ask(&parts.headers, &parts.method).zip(bucket);
         parts.extensions.insert(RequestId(request_id.clone()));
         let (body, rest) = unread::watched(chunks::bounded(&parts.headers, body));
         let mut response = match self.protocol.call(Request::from_parts(parts, body)).await {
@@ -106,8 +118,38 @@ impl S3Service {
         if rest.drain().await == Remainder::Left {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
+        if let Some((ask, bucket)) = asked {
+            let rules = self.cors_rules(bucket).await.unwrap_or_default();
+            cors::decorate(response.headers_mut(), &rules, &ask);
+        }
         answer::complete(response, &request_id, &resource)
     }
+
+    async fn preflight(&self, parts: &Parts, bucket: Option<String>) -> Result<Response<Body>, Error> {
+        let ask = cors::preflight(&parts.headers)?;
+        let rules = match bucket {
+            Some(bucket) => self.cors_rules(bucket).await?,
+            None => Vec::new(),
+        };
+        cors::answer(&rules, &ask)
+    }
+
+    /// The cross-origin rules of a bucket, whoever owns it.
+    async fn cors_rules(&self, bucket: String) -> Result<Vec<CorsRule>, Error> {
+        let found = self.core.read(move |connection| buckets::find(connection, &bucket)).await?;
+        Ok(found.ok_or(NO_SUCH_BUCKET)?.settings.cors)
+    }
+}
+
+/// The host that a request is for.
+fn host(parts: &Parts) -> &str {
+    let named = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    named.or_else(|| parts.uri.authority().map(http::uri::Authority::as_str)).unwrap_or_default()
+}
+
+/// A refusal as an answer.
+fn refusal(error: Error) -> Response<Body> {
+    S3Error::from(error).to_http_response().unwrap_or_else(|error| failure(&s3s::StdError::from(error)))
 }
 
 /// The answer where s3s could not make one.

@@ -55,16 +55,25 @@ async fn a_bucket_lives_in_a_region() {
     bench.done(Call::new("GET", "/bucket?location").region("eu-west-1")).await;
 }
 
+const MFA_DELETE: &str =
+    "<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></VersioningConfiguration>";
+
+fn own_key(key: &str) -> Call<'_> {
+    let put = Call::new("PUT", "/bucket/k").header("x-amz-server-side-encryption", "aws:kms");
+    put.header("x-amz-server-side-encryption-aws-kms-key-id", key)
+}
+
 #[tokio::test]
 async fn what_is_lacking_is_refused_by_name() {
     let bench = Bench::new();
     bench.put("/bucket", "").await;
     for (call, name) in [
         (Call::new("PUT", "/bucket?abac"), "PutBucketAbac"),
-        (Call::new("GET", "/bucket?lifecycle"), "GetBucketLifecycleConfiguration"),
+        (Call::new("GET", "/bucket?replication"), "GetBucketReplication"),
         (Call::new("PUT", "/bucket/k?renameObject"), "RenameObject"),
-        (Call::new("GET", "/bucket?versions"), "ListObjectVersions"),
-        (Call::new("PUT", "/bucket/k").header("x-amz-server-side-encryption", "aws:kms"), "ServerSideEncryption"),
+        (Call::new("PUT", "/bucket?versioning").header("x-amz-mfa", "device 123456").body(MFA_DELETE), "MFA"),
+        (Call::new("PUT", "/bucket?versioning").body(MFA_DELETE), "MfaDelete"),
+        (own_key("alias/mine"), "SSEKMSKeyId"),
     ] {
         let answer = bench.refused(501, "NotImplemented", call).await;
         assert!(answer.element("Message").contains(name), "{}", answer.text());

@@ -35,6 +35,26 @@ async fn a_function_hears_what_it_asked_for() {
 }
 
 #[tokio::test]
+async fn a_delete_marker_is_not_a_deletion() {
+    for event in ["DeleteMarkerCreated", "Delete"] {
+        let bench = Bench::new();
+        bench.put("/bucket", "").await;
+        bench.versioning("Enabled").await;
+        configure(&bench, configuration(FUNCTION, &format!("s3:ObjectRemoved:{event}"))).await;
+        let object =
+            bench.done(Call::new("PUT", "/bucket/a.csv").body("x")).await.header("x-amz-version-id").to_owned();
+        let marker = bench.done(Call::new("DELETE", "/bucket/a.csv")).await.header("x-amz-version-id").to_owned();
+        bench.done(Call::new("DELETE", &format!("/bucket/a.csv?versionId={object}"))).await;
+        let version = if event == "Delete" { &object } else { &marker };
+        let payloads = bench.functions.payloads(1).await;
+        assert_eq!(payloads.len(), 1, "{payloads:?}");
+        let name = format!(r#""eventName":"ObjectRemoved:{event}""#);
+        let version = format!(r#""versionId":"{version}""#);
+        assert!(payloads[0].contains(&name) && payloads[0].contains(&version), "{payloads:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_failed_delivery_is_tried_again() {
     let bench = Bench::new();
     bench.put("/bucket", "").await;

@@ -130,3 +130,46 @@ async fn deleting_a_bucket_takes_its_unfinished_uploads_along() {
     bench.done(Call::new("DELETE", "/bucket")).await;
     bench.blobs_become(0).await;
 }
+
+#[tokio::test]
+async fn a_body_goes_with_its_last_version() {
+    let bench = Bench::new();
+    bench.put("/bucket", "").await;
+    bench.put("/bucket/k", "null").await;
+    bench.versioning("Enabled").await;
+    let first = bench.done(Call::new("PUT", "/bucket/k").body("first")).await.header("x-amz-version-id").to_owned();
+    let marker = bench.done(Call::new("DELETE", "/bucket/k")).await;
+    assert_eq!(marker.header("x-amz-delete-marker"), "true");
+    bench.blobs_become(2).await;
+    bench.refused(409, "BucketNotEmpty", Call::new("DELETE", "/bucket")).await;
+
+    bench.versioning("Suspended").await;
+    bench.put("/bucket/k", "second").await;
+    bench.blobs_become(2).await;
+    let answer = bench.done(Call::new("GET", &format!("/bucket/k?versionId={first}"))).await;
+    assert_eq!((&answer.body[..], answer.header("x-amz-version-id")), (&b"first"[..], first.as_str()));
+
+    for version in ["null", &first, marker.header("x-amz-version-id")] {
+        bench.done(Call::new("DELETE", &format!("/bucket/k?versionId={version}"))).await;
+    }
+    bench.blobs_become(0).await;
+    bench.done(Call::new("DELETE", "/bucket")).await;
+}
+
+#[tokio::test]
+async fn a_hidden_version_survives_a_restart_in_doubt() {
+    let bench = Bench::new();
+    bench.put("/bucket", "").await;
+    bench.versioning("Enabled").await;
+    let old = bench.done(Call::new("PUT", "/bucket/k").body("old")).await.header("x-amz-version-id").to_owned();
+    bench.put("/bucket/k", "new").await;
+    let Bench { directory, service, .. } = bench;
+    drop(service);
+    // As after a kill whose commit was not heard of.
+    let incoming = directory.path().join("objects/incoming");
+    let bodies = walk(&directory.path().join("objects"));
+    let body = bodies.iter().find(|path| std::fs::read(path).unwrap() == b"old").unwrap();
+    std::fs::rename(body, incoming.join(body.file_name().unwrap())).unwrap();
+    let bench = Bench::on(directory, Arc::default());
+    assert_eq!(bench.get(&format!("/bucket/k?versionId={old}")).await, "old");
+}

@@ -1,11 +1,12 @@
 //! GetObjectAttributes.
 
+use super::get::place;
 use super::listing::limit;
-use super::members::{check_version, checksum_type, refuse, set_checksum};
+use super::members::{checksum_type, refuse, set_checksum};
 use super::{Request, count, etag, timestamp};
 use crate::core::Core;
-use crate::error::{INVALID_ARGUMENT, NO_SUCH_KEY, Result};
-use crate::meta::{Object, objects};
+use crate::error::{INVALID_ARGUMENT, Result};
+use crate::meta::Object;
 use s3s::dto::{Checksum, GetObjectAttributesInput, GetObjectAttributesOutput, GetObjectAttributesParts, ObjectPart};
 use std::sync::Arc;
 
@@ -18,16 +19,9 @@ pub(super) async fn get_object_attributes(
     let Request { caller, input, .. } = request;
     refuse!(input; sse_customer_algorithm = "SSECustomerAlgorithm", sse_customer_key = "SSECustomerKey",
         sse_customer_key_md5 = "SSECustomerKeyMD5");
-    check_version(input.version_id.as_deref())?;
     let names = names(input.object_attributes.iter().map(s3s::dto::ObjectAttributes::as_str))?;
     let (most, marker) = (limit(input.max_parts, "max-parts")?, input.part_number_marker.unwrap_or(0));
-    let object = core
-        .read(move |connection| {
-            let bucket = caller.bucket(connection, &input.bucket)?;
-            bucket.check_owner(input.expected_bucket_owner.as_deref())?;
-            objects::find(connection, bucket.id, &input.key)?.ok_or_else(|| NO_SUCH_KEY.into())
-        })
-        .await?;
+    let (bucket, object) = place!(caller, input).find(core).await?;
     let wants = |name: &str| names.iter().any(|wanted| wanted == name);
     let mut checksum = Checksum { checksum_type: Some(checksum_type(object.checksum.coverage)), ..Checksum::default() };
     // Here a composite has no suffix: the number of parts stands beside it.
@@ -35,6 +29,7 @@ pub(super) async fn get_object_attributes(
     set_checksum!(checksum, object.checksum.algorithm, value);
     Ok(GetObjectAttributesOutput {
         last_modified: Some(timestamp(object.modified)),
+        version_id: bucket.shown(&object.version),
         e_tag: wants("ETag").then(|| etag(&object.etag)),
         checksum: wants("Checksum").then_some(checksum),
         object_size: wants("ObjectSize").then(|| i64::try_from(object.size).unwrap_or(i64::MAX)),

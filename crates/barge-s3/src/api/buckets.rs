@@ -1,4 +1,4 @@
-//! CreateBucket, DeleteBucket, HeadBucket, ListBuckets, GetBucketLocation, GetBucketVersioning.
+//! CreateBucket, DeleteBucket, HeadBucket, ListBuckets, GetBucketLocation.
 
 use super::members::check_acl;
 use super::{Request, timestamp};
@@ -16,9 +16,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use s3s::dto::{
     self, BucketCannedACL, BucketLocationConstraint, CreateBucketConfiguration, CreateBucketInput, CreateBucketOutput,
-    DeleteBucketInput, DeleteBucketOutput, GetBucketLocationInput, GetBucketLocationOutput, GetBucketVersioningInput,
-    GetBucketVersioningOutput, HeadBucketInput, HeadBucketOutput, ListBucketsInput, ListBucketsOutput, ObjectOwnership,
-    Owner,
+    DeleteBucketInput, DeleteBucketOutput, GetBucketLocationInput, GetBucketLocationOutput, HeadBucketInput,
+    HeadBucketOutput, ListBucketsInput, ListBucketsOutput, ObjectOwnership, Owner,
 };
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -121,7 +120,7 @@ fn location(constraint: Option<&str>, region: &Region) -> Result<Region> {
     }
 }
 
-/// Removes a bucket without objects, and with it its unfinished uploads.
+/// Removes a bucket without objects and versions, and with it its unfinished uploads.
 pub(crate) async fn delete(core: &Arc<Core>, caller: Caller, name: String, owner: Option<String>) -> Result<()> {
     core.commit(move |tx, changes| {
         let bucket = caller.bucket(tx, &name)?;
@@ -229,19 +228,6 @@ pub(super) async fn get_bucket_location(
         .await?;
     let region = bucket.scope.region.to_string();
     Ok(GetBucketLocationOutput { location_constraint: (region != CLASSIC).then(|| region.into()) })
-}
-
-/// A bucket that never had versioning answers with nothing.
-pub(super) async fn get_bucket_versioning(
-    core: &Arc<Core>,
-    request: Request<GetBucketVersioningInput>,
-) -> Result<GetBucketVersioningOutput> {
-    let Request { caller, input, .. } = request;
-    core.read(move |connection| {
-        caller.bucket(connection, &input.bucket)?.check_owner(input.expected_bucket_owner.as_deref())
-    })
-    .await?;
-    Ok(GetBucketVersioningOutput::default())
 }
 
 #[cfg(test)]

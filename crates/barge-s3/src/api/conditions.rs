@@ -82,12 +82,13 @@ mod tests {
     use super::*;
     use crate::checksum::{Algorithm, Checksum, Coverage};
     use crate::error::Refusal;
-    use crate::meta::Detail;
+    use crate::meta::{Detail, Version};
     use s3s::dto::ETag;
 
     fn object() -> Object {
         Object {
             key: "k".into(),
+            version: Version::default(),
             size: 0,
             etag: "e".into(),
             modified: Timestamp::from_millis(10_000),

@@ -1,16 +1,16 @@
 //! CopyObject, and the source that it shares with UploadPartCopy.
 
 use super::conditions::{Reading, Writing};
-use super::get::open;
-use super::members::{attributes, check_version, checksum_type, set_checksum};
-use super::put::{Making, commit};
+use super::get::{Place, open};
+use super::members::{attributes, checksum_type, set_checksum};
+use super::put::{Making, commit, say_made};
 use super::{LARGEST_BODY, Request, etag, timestamp, to_the_second};
 use crate::blobs::{self, Digests, NewBlob, Pinned, Received};
 use crate::caller::Caller;
 use crate::checksum::{Algorithm, Checksum, Coverage};
 use crate::core::Core;
-use crate::error::{INVALID_ARGUMENT, INVALID_REQUEST, Result};
-use crate::meta::{Attributes, Detail, Object, Segment};
+use crate::error::{Error, INVALID_ARGUMENT, INVALID_REQUEST, Result};
+use crate::meta::{Attributes, Detail, Object, Segment, Version, VersionId};
 use crate::notify::Occurrence;
 use s3s::dto::{CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource, MetadataDirective, TaggingDirective};
 use std::ops::Range;
@@ -36,9 +36,18 @@ pub(super) use source_conditions;
 /// A copy's source.
 pub(super) struct Source {
     pub(super) bucket: String,
-    pub(super) key: String,
     pub(super) object: Object,
+    /// As answers show it.
+    pub(super) version_id: Option<String>,
+    pub(super) choice: Choice,
     pub(super) pinned: Pinned,
+}
+
+/// Whether the client names the version to copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Choice {
+    Newest,
+    Version,
 }
 
 /// Finds a copy's source and checks its conditions.
@@ -52,10 +61,16 @@ pub(super) async fn source(
     let CopySource::Bucket { bucket, key, version_id } = source else {
         return Err(INVALID_ARGUMENT.because("Barge has no access points to copy from"));
     };
-    check_version(version_id.as_deref())?;
-    let (object, pinned) = open(core, caller, bucket, key, owner).await?;
+    let version = VersionId::parse_optional(version_id.as_deref())?;
+    let choice = if version.is_some() { Choice::Version } else { Choice::Newest };
+    let place = Place { caller: caller.clone(), bucket: bucket.to_string(), key: key.to_string(), version, owner };
+    let (bucket, object, pinned) = open(core, &place).await.map_err(|error| match error {
+        Error::IsMarker { .. } => INVALID_REQUEST
+            .because("The source of a copy request may not specifically refer to a delete marker by version id."),
+        error => error,
+    })?;
     conditions.check_source(&object)?;
-    Ok(Source { bucket: bucket.to_string(), key: key.to_string(), object, pinned })
+    Ok(Source { version_id: bucket.shown(&object.version), bucket: bucket.name, object, choice, pinned })
 }
 
 impl Source {
@@ -103,17 +118,20 @@ pub(super) async fn copy_object(core: &Arc<Core>, request: Request<CopyObjectInp
             "The specified copy source is larger than the maximum allowable size for a copy source: {LARGEST_BODY}"
         )));
     }
-    let same = source.bucket == input.bucket && source.key == key;
-    if same && !replace_metadata && given.storage_class() == source.object.detail.attributes.storage_class() {
+    let same = source.bucket == input.bucket && source.object.key == key && source.choice == Choice::Newest;
+    let changed = replace_metadata || given.encryption.is_some();
+    if same && !changed && given.storage_class() == source.object.detail.attributes.storage_class() {
         return Err(INVALID_REQUEST.because(
             "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
         ));
     }
     let attributes = merge(&source.object.detail.attributes, given, replace_metadata, replace_tags);
+    let copy_source_version_id = source.version_id.clone();
     let copied = copy_body(core, source, algorithm).await?;
     let segment = Segment { blob: copied.blob.name().to_owned(), size: copied.size, part: None };
     let object = Object {
         key,
+        version: Version::default(),
         size: copied.size,
         etag: copied.etag.clone(),
         modified: to_the_second(core.now()),
@@ -135,8 +153,11 @@ pub(super) async fn copy_object(core: &Arc<Core>, request: Request<CopyObjectInp
         conditions: Writing::default(),
         occurrence: Occurrence::Copy,
     };
-    commit(core, making).await?;
-    Ok(CopyObjectOutput { copy_object_result: Some(result), ..CopyObjectOutput::default() })
+    let made = commit(core, making).await?;
+    let mut output =
+        CopyObjectOutput { copy_object_result: Some(result), copy_source_version_id, ..CopyObjectOutput::default() };
+    say_made!(output, made);
+    Ok(output)
 }
 
 /// Whether a directive says to replace.
@@ -150,9 +171,9 @@ fn directive(given: Option<&str>, what: &str) -> Result<bool> {
 
 fn merge(source: &Attributes, given: Attributes, replace_metadata: bool, replace_tags: bool) -> Attributes {
     let tags = if replace_tags { given.tags.clone() } else { source.tags.clone() };
-    let storage_class = given.storage_class.clone();
+    let (storage_class, encryption) = (given.storage_class.clone(), given.encryption.clone());
     let rest = if replace_metadata { given } else { source.clone() };
-    Attributes { tags, storage_class, ..rest }
+    Attributes { tags, storage_class, encryption, ..rest }
 }
 
 /// Copies a body: by a link where that gives what AWS would, byte by byte where the copy needs digests of its own.

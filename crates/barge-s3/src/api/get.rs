@@ -1,13 +1,14 @@
 //! GetObject and HeadObject.
 
 use super::conditions::Reading;
-use super::members::{check_version, checksum_type, refuse, set_checksum};
+use super::members::{checksum_type, refuse, say_encryption, set_checksum};
 use super::{Request, count, etag, timestamp};
 use crate::blobs::{self, Pinned};
 use crate::caller::Caller;
 use crate::core::Core;
-use crate::error::{Error, INVALID_PART_NUMBER, INVALID_REQUEST, NO_SUCH_KEY, Result};
-use crate::meta::{Object, objects};
+use crate::error::{Error, INVALID_PART_NUMBER, INVALID_REQUEST, NO_SUCH_KEY, NO_SUCH_VERSION, Result};
+use crate::meta::{Bucket, Entry, Object, VersionId, objects, versions};
+use barge_store::rusqlite::Connection;
 use s3s::dto::{self, ChecksumMode, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput};
 use std::io;
 use std::ops::Range;
@@ -16,20 +17,85 @@ use std::sync::Arc;
 /// How often a read starts over because the object was replaced between finding and pinning it.
 const TRIES: usize = 16;
 
+/// Which object an operation is about.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) caller: Caller,
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+    /// `None` for the newest version.
+    pub(crate) version: Option<VersionId>,
+    pub(crate) owner: Option<String>,
+}
+
+impl Place {
+    /// The bucket, in the caller's region, and the object.
+    pub(super) async fn find(&self, core: &Core) -> Result<(Bucket, Object)> {
+        let place = self.clone();
+        core.read(move |connection| {
+            let bucket = place.bucket(connection)?;
+            let object = place.object(connection, &bucket)?;
+            Ok((bucket, object))
+        })
+        .await
+    }
+
+    /// The bucket, in the caller's region.
+    pub(super) fn bucket(&self, connection: &Connection) -> Result<Bucket> {
+        let bucket = self.caller.bucket(connection, &self.bucket)?;
+        bucket.check_owner(self.owner.as_deref())?;
+        Ok(bucket)
+    }
+
+    /// `NoSuchKey`, `NoSuchVersion`, or what a delete marker answers with, where there is no object.
+    pub(super) fn object(&self, connection: &Connection, bucket: &Bucket) -> Result<Object> {
+        let Some(id) = &self.version else {
+            return match objects::find(connection, bucket.id, &self.key)? {
+                Some(object) => Ok(object),
+                None => Err(match versions::current_marker(connection, bucket.id, &self.key)? {
+                    Some(marker) => Error::Deleted { marker: marker.version.name().to_owned() },
+                    None => NO_SUCH_KEY.into(),
+                }),
+            };
+        };
+        match versions::find(connection, bucket.id, &self.key, id)? {
+            Some(Entry::Object(object)) => Ok(*object),
+            Some(Entry::Marker(marker)) => {
+                Err(Error::IsMarker { marker: marker.version.name().to_owned(), modified: marker.modified })
+            }
+            None => Err(NO_SUCH_VERSION.into()),
+        }
+    }
+}
+
+/// The object that `$input` names.
+macro_rules! place {
+    ($caller:expr, $input:expr) => {
+        $crate::api::get::Place {
+            caller: $caller,
+            bucket: $input.bucket,
+            key: $input.key,
+            version: $crate::meta::VersionId::parse_optional($input.version_id.as_deref())?,
+            owner: $input.expected_bucket_owner,
+        }
+    };
+}
+pub(super) use place;
+
 /// An object of the caller's in a bucket of any region, and its body, pinned.
-pub(crate) async fn open(
-    core: &Arc<Core>,
-    caller: &Caller,
-    bucket: &str,
-    key: &str,
-    owner: Option<String>,
-) -> Result<(Object, Pinned)> {
+pub(crate) async fn open(core: &Arc<Core>, place: &Place) -> Result<(Bucket, Object, Pinned)> {
     for _ in 0..TRIES {
-        let object =
-            find(core, caller.clone(), bucket.to_owned(), key.to_owned(), owner.clone(), Caller::bucket_anywhere);
-        let object = object.await?;
+        let asked = place.clone();
+        let (bucket, object) = core
+            .read(move |connection| {
+                let bucket = asked.caller.bucket_anywhere(connection, &asked.bucket)?;
+                bucket.check_owner(asked.owner.as_deref())?;
+                let object = asked.object(connection, &bucket)?;
+                Ok((bucket, object))
+            })
+            .await?;
         if let Some(pinned) = pin(core, &object).await? {
-            return Ok((object, pinned));
+            return Ok((bucket, object, pinned));
         }
     }
     Err(missing_body())
@@ -42,24 +108,6 @@ fn missing_body() -> Error {
 async fn pin(core: &Arc<Core>, object: &Object) -> Result<Option<Pinned>> {
     let (blobs, names) = (Arc::clone(&core.blobs), object.blobs());
     Ok(tokio::task::spawn_blocking(move || blobs.pin(names)).await?)
-}
-
-type FindBucket = fn(&Caller, &barge_store::rusqlite::Connection, &str) -> Result<crate::meta::Bucket>;
-
-async fn find(
-    core: &Core,
-    caller: Caller,
-    bucket: String,
-    key: String,
-    owner: Option<String>,
-    find_bucket: FindBucket,
-) -> Result<Object> {
-    core.read(move |connection| {
-        let bucket = find_bucket(&caller, connection, &bucket)?;
-        bucket.check_owner(owner.as_deref())?;
-        objects::find(connection, bucket.id, &key)?.ok_or_else(|| NO_SUCH_KEY.into())
-    })
-    .await
 }
 
 /// Which bytes of an object are wanted.
@@ -115,8 +163,12 @@ fn select(object: &Object, range: Option<&dto::Range>, part: Option<i32>) -> Res
 
 /// The members that GetObject and HeadObject share.
 macro_rules! describe {
-    ($output:expr, $object:expr, $selection:expr, $mode:expr) => {{
+    ($output:expr, $place:expr, $bucket:expr, $object:expr, $selection:expr, $mode:expr) => {{
+        $output.version_id = $bucket.shown(&$object.version);
+        // Only current versions expire, whatever the client knows this one by.
+        $output.expiration = $place.version.is_none().then(|| $bucket.expiration(&$object)).flatten();
         let attributes = $object.detail.attributes;
+        say_encryption!($output, attributes);
         $output.accept_ranges = Some("bytes".to_owned());
         $output.content_length = i64::try_from($selection.range.end - $selection.range.start).ok();
         $output.content_range = $selection.content_range;
@@ -146,7 +198,6 @@ macro_rules! reading {
     ($input:expr) => {{
         refuse!($input; sse_customer_algorithm = "SSECustomerAlgorithm", sse_customer_key = "SSECustomerKey",
             sse_customer_key_md5 = "SSECustomerKeyMD5");
-        check_version($input.version_id.as_deref())?;
         Reading {
             matches: $input.if_match.take(),
             none_match: $input.if_none_match.take(),
@@ -159,9 +210,9 @@ macro_rules! reading {
 pub(super) async fn get_object(core: &Arc<Core>, request: Request<GetObjectInput>) -> Result<GetObjectOutput> {
     let Request { caller, mut input, .. } = request;
     let conditions = reading!(input);
+    let place = place!(caller, input);
     for _ in 0..TRIES {
-        let (bucket, key, owner) = (input.bucket.clone(), input.key.clone(), input.expected_bucket_owner.clone());
-        let object = find(core, caller.clone(), bucket, key, owner, Caller::bucket).await?;
+        let (bucket, object) = place.find(core).await?;
         conditions.check(&object)?;
         let selection = select(&object, input.range.as_ref(), input.part_number)?;
         let Some(pinned) = pin(core, &object).await? else { continue };
@@ -172,7 +223,7 @@ pub(super) async fn get_object(core: &Arc<Core>, request: Request<GetObjectInput
             tag_count: (tags > 0).then(|| count(tags)),
             ..GetObjectOutput::default()
         };
-        describe!(output, object, selection, input.checksum_mode);
+        describe!(output, place, bucket, object, selection, input.checksum_mode);
         return Ok(output);
     }
     Err(missing_body())
@@ -181,10 +232,11 @@ pub(super) async fn get_object(core: &Arc<Core>, request: Request<GetObjectInput
 pub(super) async fn head_object(core: &Arc<Core>, request: Request<HeadObjectInput>) -> Result<HeadObjectOutput> {
     let Request { caller, mut input, .. } = request;
     let conditions = reading!(input);
-    let object = find(core, caller, input.bucket, input.key, input.expected_bucket_owner, Caller::bucket).await?;
+    let place = place!(caller, input);
+    let (bucket, object) = place.find(core).await?;
     conditions.check(&object)?;
     let selection = select(&object, input.range.as_ref(), input.part_number)?;
     let mut output = HeadObjectOutput::default();
-    describe!(output, object, selection, input.checksum_mode);
+    describe!(output, place, bucket, object, selection, input.checksum_mode);
     Ok(output)
 }

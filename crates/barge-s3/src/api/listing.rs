@@ -54,14 +54,20 @@ pub(super) fn limit(given: Option<i32>, name: &str) -> Result<i32> {
     }
 }
 
-fn check_optional(attributes: Option<&OptionalObjectAttributesList>) -> Result<()> {
+pub(super) fn check_optional(attributes: Option<&OptionalObjectAttributesList>) -> Result<()> {
     match attributes {
         Some(list) if !list.is_empty() => Err(not_implemented("the parameter OptionalObjectAttributes")),
         _ => Ok(()),
     }
 }
 
-async fn page(core: &Arc<Core>, caller: Caller, bucket: String, owner: Option<String>, query: Query) -> Result<Page> {
+async fn page(
+    core: &Arc<Core>,
+    caller: Caller,
+    bucket: String,
+    owner: Option<String>,
+    query: Query,
+) -> Result<Page<Summary>> {
     core.read(move |connection| {
         let bucket = caller.bucket(connection, &bucket)?;
         bucket.check_owner(owner.as_deref())?;
@@ -105,7 +111,7 @@ pub(super) async fn list_objects(core: &Arc<Core>, request: Request<ListObjectsI
     let page = page(core, caller, input.bucket.clone(), input.expected_bucket_owner, query).await?;
     let delimiter = input.delimiter.filter(|delimiter| !delimiter.is_empty());
     let next = page.next.as_ref().filter(|_| delimiter.is_some()).map(|next| match next {
-        After::Key(text) | After::Prefix(text) => encoding.write(text),
+        After::Key(text) | After::Version(text, _) | After::Prefix(text) => encoding.write(text),
         After::Nothing => String::new(),
     });
     Ok(ListObjectsOutput {
@@ -116,7 +122,7 @@ pub(super) async fn list_objects(core: &Arc<Core>, request: Request<ListObjectsI
         is_truncated: Some(page.next.is_some()),
         next_marker: next,
         common_prefixes: common_prefixes(&page.prefixes, encoding),
-        contents: Some(page.objects.into_iter().map(|summary| object(summary, encoding, Some(&owner))).collect()),
+        contents: Some(page.entries.into_iter().map(|summary| object(summary, encoding, Some(&owner))).collect()),
         delimiter: delimiter.map(|delimiter| encoding.write(&delimiter)),
         encoding_type: input.encoding_type,
         request_charged: None,
@@ -127,7 +133,7 @@ pub(super) async fn list_objects(core: &Arc<Core>, request: Request<ListObjectsI
 fn token(after: &After) -> String {
     BASE64.encode(match after {
         After::Nothing => String::new(),
-        After::Key(key) => format!("k{key}"),
+        After::Key(key) | After::Version(key, _) => format!("k{key}"),
         After::Prefix(prefix) => format!("p{prefix}"),
     })
 }
@@ -167,12 +173,12 @@ pub(super) async fn list_objects_v2(
         name: Some(input.bucket),
         prefix: Some(encoding.write(&input.prefix.unwrap_or_default())),
         max_keys: Some(max_keys),
-        key_count: Some(count(page.objects.len() + page.prefixes.len())),
+        key_count: Some(count(page.entries.len() + page.prefixes.len())),
         continuation_token: input.continuation_token,
         is_truncated: Some(page.next.is_some()),
         next_continuation_token: page.next.as_ref().map(token),
         common_prefixes: common_prefixes(&page.prefixes, encoding),
-        contents: Some(page.objects.into_iter().map(|summary| object(summary, encoding, owner.as_ref())).collect()),
+        contents: Some(page.entries.into_iter().map(|summary| object(summary, encoding, owner.as_ref())).collect()),
         delimiter: input.delimiter.filter(|text| !text.is_empty()).map(|text| encoding.write(&text)),
         encoding_type: input.encoding_type,
         start_after: input.start_after.map(|text| encoding.write(&text)),

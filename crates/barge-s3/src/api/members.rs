@@ -2,6 +2,7 @@
 
 use super::tagging::{OBJECT_TAGS, check_tags};
 use crate::checksum::{Algorithm, Claim, Coverage};
+use crate::encryption::Encryption;
 use crate::error::{
     ACLS_NOT_SUPPORTED, INVALID_ARGUMENT, INVALID_DIGEST, INVALID_REQUEST, INVALID_STORAGE_CLASS, METADATA_TOO_LARGE,
     Result, not_implemented,
@@ -31,12 +32,7 @@ macro_rules! attributes {
         $crate::api::members::refuse!($input;
             sse_customer_algorithm = "SSECustomerAlgorithm", sse_customer_key = "SSECustomerKey",
             sse_customer_key_md5 = "SSECustomerKeyMD5", ssekms_encryption_context = "SSEKMSEncryptionContext",
-            ssekms_key_id = "SSEKMSKeyId",
-            bucket_key_enabled = "BucketKeyEnabled", website_redirect_location = "WebsiteRedirectLocation");
-        // What AWS does with every object, and tools ask for by habit; it shows nowhere else.
-        if $input.server_side_encryption.as_ref().is_some_and(|kind| kind.as_str() != "AES256") {
-            return Err($crate::error::not_implemented("the parameter ServerSideEncryption other than AES256"));
-        }
+            website_redirect_location = "WebsiteRedirectLocation");
         if $input.object_lock_legal_hold_status.is_some()
             || $input.object_lock_mode.is_some()
             || $input.object_lock_retain_until_date.is_some()
@@ -58,6 +54,11 @@ macro_rules! attributes {
             metadata: $input.metadata.take().unwrap_or_default().into_iter().collect(),
             tags: $crate::api::members::tags($input.tagging.as_deref())?,
             storage_class: $input.storage_class.as_ref().map(|class| class.as_str().to_owned()),
+            encryption: $crate::api::members::own_encryption(
+                $input.server_side_encryption.as_ref().map(s3s::dto::ServerSideEncryption::as_str),
+                $input.ssekms_key_id.take(),
+                $input.bucket_key_enabled,
+            )?,
         })?
     }};
 }
@@ -91,6 +92,33 @@ macro_rules! set_checksum {
     }};
 }
 pub(super) use set_checksum;
+
+/// Says in `$output` what an object of `$attributes` is encrypted with.
+macro_rules! say_encryption {
+    ($output:expr, $attributes:expr) => {{
+        let encryption = $attributes.encryption.clone().unwrap_or_default();
+        let name = encryption.algorithm.name();
+        $output.server_side_encryption = Some(s3s::dto::ServerSideEncryption::from_static(name));
+        $output.bucket_key_enabled = encryption.bucket_key_shown();
+    }};
+}
+pub(super) use say_encryption;
+
+/// What a client wants one object encrypted with, where it says so.
+pub(super) fn own_encryption(
+    algorithm: Option<&str>,
+    key: Option<String>,
+    bucket_key: Option<bool>,
+) -> Result<Option<Encryption>> {
+    match algorithm {
+        Some(algorithm) => Encryption::new(algorithm, key, bucket_key).map(Some),
+        None if key.is_some() => Err(INVALID_ARGUMENT.because(
+            "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms",
+        )),
+        None if bucket_key.is_some() => Err(not_implemented("the parameter BucketKeyEnabled without ServerSideEncryption")),
+        None => Ok(None),
+    }
+}
 
 /// ACLs are off, as they are for buckets that AWS makes today; only those that say nothing new are taken.
 pub(super) fn check_acl(canned: Option<&str>, grants: bool) -> Result<()> {
@@ -146,14 +174,6 @@ pub(super) fn tags(header: Option<&str>) -> Result<Tags> {
     }
     check_tags(&tags, OBJECT_TAGS)?;
     Ok(tags)
-}
-
-/// `InvalidArgument` where a client asks for a version: a bucket without versioning has only `null`.
-pub(super) fn check_version(version: Option<&str>) -> Result<()> {
-    match version {
-        None | Some("" | "null") => Ok(()),
-        Some(_) => Err(INVALID_ARGUMENT.because("Invalid version id specified")),
-    }
 }
 
 /// What a client says about the bytes that it sends.

@@ -2,7 +2,7 @@
 
 use super::conditions::Writing;
 use super::members::{checksum_type, given_checksums, refuse, set_checksum};
-use super::put::replace;
+use super::put::{insert, say_made};
 use super::{Request, etag, to_the_second};
 use crate::checksum::{self, Algorithm, Checksum, Claim, Coverage};
 use crate::core::Core;
@@ -10,7 +10,7 @@ use crate::error::{
     ENTITY_TOO_LARGE, ENTITY_TOO_SMALL, INVALID_PART, INVALID_PART_ORDER, INVALID_REQUEST, MALFORMED_XML,
     NO_SUCH_UPLOAD, Result,
 };
-use crate::meta::{Detail, Object, Part, PartOrigin, Segment, UploadPlan, objects, uploads};
+use crate::meta::{Detail, Object, Part, PartOrigin, Segment, UploadPlan, Version, objects, uploads};
 use crate::notify::Occurrence;
 use barge_core::Timestamp;
 use s3s::crypto::{Checksum as _, Md5};
@@ -57,7 +57,7 @@ pub(super) async fn complete(
     let (bucket_name, key) = (input.bucket.clone(), input.key.clone());
     let location = format!("{}/{bucket_name}/{key}", core.ambient.endpoint);
     let (this, now) = (Arc::clone(core), to_the_second(core.now()));
-    let (tag, checksum) = core
+    let (tag, checksum, made) = core
         .commit(move |tx, changes| {
             let bucket = caller.bucket(tx, &input.bucket)?;
             bucket.check_owner(input.expected_bucket_owner.as_deref())?;
@@ -70,8 +70,9 @@ pub(super) async fn complete(
             uploads::delete(tx, &upload.id)?;
             changes.discard(unused);
             let occurrence = Occurrence::CompleteMultipartUpload;
-            replace(&this, tx, changes, (&bucket, &caller), current, &object, occurrence)?;
-            Ok((object.etag, object.checksum))
+            let (tag, checksum) = (object.etag.clone(), object.checksum.clone());
+            let made = insert(&this, tx, changes, (&bucket, &caller), current, object, occurrence)?;
+            Ok((tag, checksum, made))
         })
         .await?;
     let mut output = CompleteMultipartUploadOutput {
@@ -83,6 +84,7 @@ pub(super) async fn complete(
         ..CompleteMultipartUploadOutput::default()
     };
     set_checksum!(output, checksum.algorithm, checksum.value);
+    say_made!(output, made);
     Ok(output)
 }
 
@@ -154,6 +156,7 @@ fn assemble(
     }
     let object = Object {
         key,
+        version: Version::default(),
         size,
         etag: joined_etag(&parts),
         modified,

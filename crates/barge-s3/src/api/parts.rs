@@ -2,14 +2,18 @@
 
 use super::copy::{source, source_conditions};
 use super::listing::limit;
-use super::members::{Claims, checksum_algorithm, checksum_type, given_checksums, refuse, set_checksum};
+use super::members::{
+    Claims, checksum_algorithm, checksum_type, given_checksums, refuse, say_encryption, set_checksum,
+};
 use super::{LARGEST_BODY, Request, count, etag, timestamp, to_the_second};
 use crate::blobs::{Received, receive};
 use crate::caller::{Caller, canonical_id};
 use crate::checksum::{self, Algorithm};
 use crate::core::Core;
 use crate::error::{ENTITY_TOO_LARGE, INVALID_ARGUMENT, INVALID_REQUEST, NO_SUCH_UPLOAD, Result};
-use crate::meta::{Part, Upload, uploads};
+use crate::lifecycle::abortion;
+use crate::meta::{Bucket, Part, Upload, uploads};
+use barge_store::rusqlite::Connection;
 use s3s::dto::{
     CopyPartResult, Initiator, ListPartsInput, ListPartsOutput, Owner, StreamingBlob, UploadPartCopyInput,
     UploadPartCopyOutput, UploadPartInput, UploadPartOutput,
@@ -31,9 +35,14 @@ struct Place {
 }
 
 impl Place {
-    fn find(&self, connection: &barge_store::rusqlite::Connection) -> Result<Upload> {
+    fn bucket(&self, connection: &Connection) -> Result<Bucket> {
         let bucket = self.caller.bucket(connection, &self.bucket)?;
         bucket.check_owner(self.owner.as_deref())?;
+        Ok(bucket)
+    }
+
+    fn find(&self, connection: &Connection) -> Result<Upload> {
+        let bucket = self.bucket(connection)?;
         uploads::find(connection, bucket.id, &self.key, &self.upload)?.ok_or_else(|| NO_SUCH_UPLOAD.into())
     }
 
@@ -87,6 +96,7 @@ pub(super) async fn upload(core: &Arc<Core>, request: Request<UploadPartInput>) 
     let value = received.digests.checksum(shown).unwrap_or_default().to_owned();
     let part = commit(core, place, number, stored, received).await?;
     let mut output = UploadPartOutput { e_tag: Some(etag(&part.etag)), ..UploadPartOutput::default() };
+    say_encryption!(output, upload.plan.attributes);
     set_checksum!(output, shown, value);
     Ok(output)
 }
@@ -143,7 +153,7 @@ pub(super) async fn copy(core: &Arc<Core>, request: Request<UploadPartCopyInput>
             "The specified copy source is larger than the maximum allowable size for a copy source: {LARGEST_BODY}"
         )));
     }
-    let algorithm = upload.plan.algorithm();
+    let (algorithm, copy_source_version_id) = (upload.plan.algorithm(), source.version_id.clone());
     let received = source.join(core, range, algorithm).await?;
     let part = commit(core, place, number, algorithm, received).await?;
     let mut result = CopyPartResult {
@@ -154,7 +164,13 @@ pub(super) async fn copy(core: &Arc<Core>, request: Request<UploadPartCopyInput>
     if upload.plan.algorithm.is_some() {
         set_checksum!(result, algorithm, part.checksum);
     }
-    Ok(UploadPartCopyOutput { copy_part_result: Some(result), ..UploadPartCopyOutput::default() })
+    let mut output = UploadPartCopyOutput {
+        copy_part_result: Some(result),
+        copy_source_version_id,
+        ..UploadPartCopyOutput::default()
+    };
+    say_encryption!(output, upload.plan.attributes);
+    Ok(output)
 }
 
 /// `bytes=FIRST-LAST`, both of which must lie within the source.
@@ -186,16 +202,20 @@ pub(super) async fn list(core: &Arc<Core>, request: Request<ListPartsInput>) -> 
         owner: input.expected_bucket_owner,
     };
     let limit = usize::try_from(max_parts).unwrap_or(0);
-    let (upload, mut parts) = core
+    let (upload, mut parts, due) = core
         .read(move |connection| {
             let upload = place.find(connection)?;
             let parts = uploads::parts(connection, &upload.id, after, limit + 1)?;
-            Ok((upload, parts))
+            let rules = place.bucket(connection)?.settings.lifecycle;
+            let due = abortion(&rules, &upload.key, upload.initiated);
+            let due = due.map(|due| (timestamp(due.at), due.rule.id.clone()));
+            Ok((upload, parts, due))
         })
         .await?;
     let truncated = parts.len() > limit && limit > 0;
     parts.truncate(limit);
     let next = parts.last().map(|part| count(part.number as usize));
+    let (abort_date, abort_rule_id) = due.unzip();
     let algorithm = upload.plan.algorithm;
     let entry = |part: Part| {
         let mut entry = s3s::dto::Part {
@@ -211,6 +231,8 @@ pub(super) async fn list(core: &Arc<Core>, request: Request<ListPartsInput>) -> 
         entry
     };
     Ok(ListPartsOutput {
+        abort_date,
+        abort_rule_id,
         bucket: Some(input.bucket),
         key: Some(input.key),
         upload_id: Some(input.upload_id),

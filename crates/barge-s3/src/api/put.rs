@@ -7,13 +7,24 @@ use crate::blobs::{NewBlob, receive};
 use crate::caller::Caller;
 use crate::checksum::{self, Algorithm, Checksum, Coverage};
 use crate::core::{Changes, Core};
+use crate::encryption::Encryption;
 use crate::error::{ENTITY_TOO_LARGE, Result};
-use crate::meta::{Bucket, Detail, Object, Segment, objects};
+use crate::meta::{Bucket, Detail, Object, Segment, Version, objects, versions};
 use crate::notify::{Occurrence, Subject, record};
 use barge_store::rusqlite::Transaction;
 use http::Method;
 use s3s::dto::{PutObjectInput, PutObjectOutput, StreamingBlob};
 use std::sync::Arc;
+
+/// Says in `$output` what was made.
+macro_rules! say_made {
+    ($output:expr, $made:expr) => {{
+        $crate::api::members::say_encryption!($output, $made);
+        $output.version_id = $made.version_id;
+        $output.expiration = $made.expiration;
+    }};
+}
+pub(super) use say_made;
 
 pub(super) async fn put_object(core: &Arc<Core>, request: Request<PutObjectInput>) -> Result<PutObjectOutput> {
     let Request { caller, mut input, method, headers, trailers } = request;
@@ -51,6 +62,7 @@ pub(super) async fn put_object(core: &Arc<Core>, request: Request<PutObjectInput
     let segment = Segment { blob: received.blob.name().to_owned(), size: digests.size, part: None };
     let object = Object {
         key: input.key,
+        version: Version::default(),
         size: digests.size,
         etag: hex::encode(digests.md5),
         modified: to_the_second(core.now()),
@@ -65,7 +77,8 @@ pub(super) async fn put_object(core: &Arc<Core>, request: Request<PutObjectInput
     set_checksum!(output, algorithm, checksum.value);
     let occurrence = if method == Method::POST { Occurrence::Post } else { Occurrence::Put };
     let making = Making { caller, bucket: input.bucket, object, blobs: vec![received.blob], conditions, occurrence };
-    commit(core, making).await?;
+    let made = commit(core, making).await?;
+    say_made!(output, made);
     Ok(output)
 }
 
@@ -73,6 +86,7 @@ pub(super) async fn put_object(core: &Arc<Core>, request: Request<PutObjectInput
 pub(super) struct Making {
     pub(super) caller: Caller,
     pub(super) bucket: String,
+    /// Its version is given with the commit.
     pub(super) object: Object,
     /// The object's new blobs.
     pub(super) blobs: Vec<NewBlob>,
@@ -80,34 +94,48 @@ pub(super) struct Making {
     pub(super) occurrence: Occurrence,
 }
 
-/// Makes an object, in the place of the one before it.
-pub(super) async fn commit(core: &Arc<Core>, making: Making) -> Result<()> {
+/// What answers say of an object that was made.
+pub(super) struct Made {
+    pub(super) version_id: Option<String>,
+    pub(super) expiration: Option<String>,
+    pub(super) encryption: Option<Encryption>,
+}
+
+/// Makes an object, in front of the one before it or in its place.
+pub(super) async fn commit(core: &Arc<Core>, making: Making) -> Result<Made> {
     let this = Arc::clone(core);
     core.commit(move |tx, changes| {
         let bucket = making.caller.bucket(tx, &making.bucket)?;
         let current = objects::find(tx, bucket.id, &making.object.key)?;
         making.conditions.check(current.as_ref())?;
-        replace(&this, tx, changes, (&bucket, &making.caller), current, &making.object, making.occurrence)?;
+        let whose = (&bucket, &making.caller);
+        let made = insert(&this, tx, changes, whose, current, making.object, making.occurrence)?;
         making.blobs.into_iter().for_each(|blob| changes.keep(blob));
-        Ok(())
+        Ok(made)
     })
     .await
 }
 
-/// Writes an object's row in the place of `current` and tells of it.
-pub(super) fn replace(
+/// Writes an object's row as the next version of its key, where `current` was, and tells of it.
+pub(super) fn insert(
     core: &Core,
     tx: &Transaction<'_>,
     changes: &mut Changes,
     (bucket, caller): (&Bucket, &Caller),
     current: Option<Object>,
-    object: &Object,
+    object: Object,
     occurrence: Occurrence,
-) -> Result<()> {
-    objects::put(tx, bucket.id, object)?;
-    if let Some(current) = current {
-        changes.discard(current.blobs());
-    }
-    let subject = Subject { key: &object.key, size: Some(object.size), etag: Some(&object.etag) };
-    record(core, tx, changes, bucket, caller, occurrence, subject)
+) -> Result<Made> {
+    let version = Version::next(tx, bucket.settings.versioning, &*core.ambient.ids)?;
+    let mut object = Object { version, ..object };
+    let encryption = object.detail.attributes.encryption.take();
+    object.detail.attributes.encryption = encryption.or_else(|| bucket.settings.encryption.clone());
+    changes.discard(versions::make_room(tx, bucket.id, &object.key, current, &object.version)?);
+    objects::put(tx, bucket.id, &object)?;
+    record(core, tx, changes, bucket, caller, occurrence, Subject::object(&object))?;
+    Ok(Made {
+        version_id: bucket.shown(&object.version),
+        expiration: bucket.expiration(&object),
+        encryption: object.detail.attributes.encryption,
+    })
 }

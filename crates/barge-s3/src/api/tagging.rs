@@ -1,12 +1,11 @@
 //! Tags of objects and buckets (Amazon S3 User Guide, "Categorizing your objects using tags").
 
 use super::Request;
-use super::members::check_version;
+use super::get::{Place, place};
 use super::settings::{change, look};
-use crate::caller::Caller;
 use crate::core::Core;
-use crate::error::{INVALID_TAG, NO_SUCH_KEY, NO_SUCH_TAG_SET, Result};
-use crate::meta::{Object, Tags, objects};
+use crate::error::{INVALID_TAG, NO_SUCH_TAG_SET, Result};
+use crate::meta::{Tags, versions};
 use crate::notify::{Occurrence, Subject, record};
 use s3s::dto::{
     DeleteBucketTaggingInput, DeleteBucketTaggingOutput, DeleteObjectTaggingInput, DeleteObjectTaggingOutput,
@@ -58,24 +57,16 @@ fn tag_set(tags: Tags) -> TagSet {
     tags.into_iter().map(|(key, value)| Tag { key: Some(key), value: Some(value) }).collect()
 }
 
-/// Changes an object's tags and tells of it.
-async fn retag(
-    core: &Arc<Core>,
-    caller: Caller,
-    (bucket, key): (String, String),
-    owner: Option<String>,
-    tags: Tags,
-    occurrence: Occurrence,
-) -> Result<()> {
+/// Changes an object's tags and tells of it. Gives the version as answers show it.
+async fn retag(core: &Arc<Core>, place: Place, tags: Tags, occurrence: Occurrence) -> Result<Option<String>> {
     let this = Arc::clone(core);
     core.commit(move |tx, changes| {
-        let bucket = caller.bucket(tx, &bucket)?;
-        bucket.check_owner(owner.as_deref())?;
-        let mut object = objects::find(tx, bucket.id, &key)?.ok_or(NO_SUCH_KEY)?;
+        let bucket = place.bucket(tx)?;
+        let mut object = place.object(tx, &bucket)?;
         object.detail.attributes.tags = tags;
-        objects::put(tx, bucket.id, &object)?;
-        let subject = Subject { key: &key, size: Some(object.size), etag: Some(&object.etag) };
-        record(&this, tx, changes, &bucket, &caller, occurrence, subject)
+        versions::update(tx, bucket.id, &object)?;
+        record(&this, tx, changes, &bucket, &place.caller, occurrence, Subject::object(&object))?;
+        Ok(bucket.shown(&object.version))
     })
     .await
 }
@@ -85,11 +76,9 @@ pub(super) async fn put_object_tagging(
     request: Request<PutObjectTaggingInput>,
 ) -> Result<PutObjectTaggingOutput> {
     let Request { caller, input, .. } = request;
-    check_version(input.version_id.as_deref())?;
     let tags = tags(input.tagging, OBJECT_TAGS)?;
-    let place = (input.bucket, input.key);
-    retag(core, caller, place, input.expected_bucket_owner, tags, Occurrence::TagsPut).await?;
-    Ok(PutObjectTaggingOutput::default())
+    let version_id = retag(core, place!(caller, input), tags, Occurrence::TagsPut).await?;
+    Ok(PutObjectTaggingOutput { version_id })
 }
 
 pub(super) async fn delete_object_tagging(
@@ -97,10 +86,8 @@ pub(super) async fn delete_object_tagging(
     request: Request<DeleteObjectTaggingInput>,
 ) -> Result<DeleteObjectTaggingOutput> {
     let Request { caller, input, .. } = request;
-    check_version(input.version_id.as_deref())?;
-    let place = (input.bucket, input.key);
-    retag(core, caller, place, input.expected_bucket_owner, Tags::new(), Occurrence::TagsDeleted).await?;
-    Ok(DeleteObjectTaggingOutput::default())
+    let version_id = retag(core, place!(caller, input), Tags::new(), Occurrence::TagsDeleted).await?;
+    Ok(DeleteObjectTaggingOutput { version_id })
 }
 
 pub(super) async fn get_object_tagging(
@@ -108,15 +95,9 @@ pub(super) async fn get_object_tagging(
     request: Request<GetObjectTaggingInput>,
 ) -> Result<GetObjectTaggingOutput> {
     let Request { caller, input, .. } = request;
-    check_version(input.version_id.as_deref())?;
-    let object: Object = core
-        .read(move |connection| {
-            let bucket = caller.bucket(connection, &input.bucket)?;
-            bucket.check_owner(input.expected_bucket_owner.as_deref())?;
-            objects::find(connection, bucket.id, &input.key)?.ok_or_else(|| NO_SUCH_KEY.into())
-        })
-        .await?;
-    Ok(GetObjectTaggingOutput { tag_set: tag_set(object.detail.attributes.tags), version_id: None })
+    let (bucket, object) = place!(caller, input).find(core).await?;
+    let version_id = bucket.shown(&object.version);
+    Ok(GetObjectTaggingOutput { tag_set: tag_set(object.detail.attributes.tags), version_id })
 }
 
 pub(super) async fn put_bucket_tagging(

@@ -1,12 +1,13 @@
 //! CreateMultipartUpload, AbortMultipartUpload, ListMultipartUploads.
 
 use super::listing::{Encoding, common_prefixes, limit};
-use super::members::{attributes, checksum_algorithm, checksum_type};
+use super::members::{attributes, checksum_algorithm, checksum_type, say_encryption};
 use super::{Request, moment, timestamp, to_the_second};
 use crate::caller::canonical_id;
 use crate::checksum::{Algorithm, Coverage};
 use crate::core::Core;
 use crate::error::{NO_SUCH_UPLOAD, PRECONDITION_FAILED, Result};
+use crate::lifecycle::abortion;
 use crate::meta::listing::common_prefix;
 use crate::meta::{Upload, UploadPlan, uploads};
 use s3s::dto::{
@@ -29,13 +30,13 @@ pub(super) async fn create(
         None => covering.default_coverage(),
     };
     covering.check_coverage(coverage)?;
-    let upload = Upload {
+    let mut upload = Upload {
         id: core.ambient.ids.hex(64),
         key: input.key.clone(),
         initiated: to_the_second(core.now()),
         plan: UploadPlan { attributes, algorithm, coverage },
     };
-    let output = CreateMultipartUploadOutput {
+    let mut output = CreateMultipartUploadOutput {
         bucket: Some(input.bucket.clone()),
         key: Some(input.key),
         upload_id: Some(upload.id.clone()),
@@ -46,10 +47,17 @@ pub(super) async fn create(
     core.commit(move |tx, _| {
         let bucket = caller.bucket(tx, &input.bucket)?;
         bucket.check_owner(input.expected_bucket_owner.as_deref())?;
-        uploads::insert(tx, bucket.id, &upload)
+        // What holds now holds for the object, whatever the bucket is told meanwhile.
+        let encryption = &mut upload.plan.attributes.encryption;
+        encryption.get_or_insert_with(|| bucket.settings.encryption.clone().unwrap_or_default());
+        say_encryption!(output, upload.plan.attributes);
+        uploads::insert(tx, bucket.id, &upload)?;
+        let due = abortion(&bucket.settings.lifecycle, &upload.key, upload.initiated);
+        output.abort_date = due.map(|due| timestamp(due.at));
+        output.abort_rule_id = due.map(|due| due.rule.id.clone());
+        Ok(output)
     })
-    .await?;
-    Ok(output)
+    .await
 }
 
 pub(super) async fn abort(

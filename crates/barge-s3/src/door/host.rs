@@ -4,7 +4,7 @@ use s3s::S3Result;
 use s3s::host::{S3Host, VirtualHost};
 
 /// Names under which this server is reached; a label before one of them is a bucket.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Hosts {
     domains: Vec<String>,
 }
@@ -21,6 +21,15 @@ impl Hosts {
             domains.push(host.to_ascii_lowercase());
         }
         Self { domains }
+    }
+
+    /// The bucket that a request is about, by its host or else its path.
+    pub(crate) fn bucket_of(&self, host: &str, path: &str) -> Option<String> {
+        let addressed = || {
+            let first = path.trim_start_matches('/').split('/').next().filter(|first| !first.is_empty())?;
+            percent_encoding::percent_decode_str(first).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+        };
+        self.bucket(host).map(str::to_ascii_lowercase).or_else(addressed)
     }
 
     fn bucket<'h>(&self, host: &'h str) -> Option<&'h str> {
@@ -75,6 +84,19 @@ mod tests {
             ("elsewhere.example", None),
         ] {
             assert_eq!(hosts.bucket(host), bucket, "{host}");
+        }
+    }
+
+    #[test]
+    fn the_bucket_of_a_request() {
+        let hosts = Hosts::new("http://barge.example:4566");
+        for (host, path, bucket) in [
+            ("localhost:4566", "/b/k", Some("b")),
+            ("b.localhost:4566", "/k", Some("b")),
+            ("127.0.0.1:4566", "/b", Some("b")),
+            ("localhost", "/", None),
+        ] {
+            assert_eq!(hosts.bucket_of(host, path).as_deref(), bucket, "{host} {path}");
         }
     }
 }

@@ -4,5 +4,6 @@
 pub(crate) mod answer;
 pub(crate) mod auth;
 pub(crate) mod chunks;
+pub(crate) mod cors;
 pub(crate) mod host;
 pub(crate) mod unread;

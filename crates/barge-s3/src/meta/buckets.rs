@@ -62,6 +62,14 @@ pub(crate) fn list(
     rows.map(|row| row?).collect()
 }
 
+/// Every account's buckets that have lifecycle rules, by name.
+pub(crate) fn with_lifecycle(connection: &Connection) -> Result<Vec<Bucket>> {
+    let sql = format!("SELECT {COLUMNS} FROM s3_buckets WHERE settings ->> '$.lifecycle' IS NOT NULL ORDER BY name");
+    let mut query = connection.prepare_cached(&sql)?;
+    let rows = query.query_map([], |row| Ok(bucket(row)))?;
+    rows.map(|row| row?).collect()
+}
+
 fn bucket(row: &Row<'_>) -> Result<Bucket> {
     Ok(Bucket {
         id: row.get(0)?,

@@ -6,9 +6,16 @@ pub(crate) mod listing;
 pub(crate) mod objects;
 pub(crate) mod schema;
 pub(crate) mod uploads;
+mod version;
+pub(crate) mod versions;
+
+pub(crate) use version::{Version, VersionId, next_sequence};
 
 use crate::blobs::Piece;
 use crate::checksum::Checksum;
+use crate::cors::CorsRule;
+use crate::encryption::Encryption;
+use crate::lifecycle::{Rule, expiry};
 use crate::notify::Notification;
 use barge_core::{AccountId, Region, Scope, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -40,9 +47,27 @@ pub(crate) struct Settings {
     pub(crate) public_access_block: Option<PublicAccessBlock>,
     pub(crate) ownership_controls: OwnershipControls,
     pub(crate) notification: Notification,
+    pub(crate) versioning: Versioning,
+    /// What a client asked for; a bucket that was told nothing has the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) encryption: Option<Encryption>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) lifecycle: Vec<Rule>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) cors: Vec<CorsRule>,
     /// The creation that made this bucket, where a template did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) creation: Option<String>,
+}
+
+/// Whether an object stays when another comes to its key (VersioningConfiguration). What once kept versions can only be
+/// suspended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Versioning {
+    #[default]
+    Never,
+    Enabled,
+    Suspended,
 }
 
 /// Whether the bucket has the one rule that Barge can keep: the bucket's owner owns every object, and there are no ACLs.
@@ -73,10 +98,55 @@ impl PublicAccessBlock {
     };
 }
 
-/// An object.
+impl Bucket {
+    /// A version's id as answers show it; buckets that never had versions show none.
+    pub(crate) fn shown(&self, version: &Version) -> Option<String> {
+        (self.settings.versioning != Versioning::Never).then(|| version.name().to_owned())
+    }
+
+    /// When the current version of an object expires, as answers say it.
+    pub(crate) fn expiration(&self, object: &Object) -> Option<String> {
+        Some(expiry(&self.settings.lifecycle, object)?.header())
+    }
+}
+
+/// A version of a key.
+#[derive(Clone, Debug)]
+pub(crate) enum Entry {
+    Object(Box<Object>),
+    Marker(Marker),
+}
+
+impl Entry {
+    pub(crate) fn version(&self) -> &Version {
+        match self {
+            Self::Object(object) => &object.version,
+            Self::Marker(marker) => &marker.version,
+        }
+    }
+
+    pub(crate) fn into_blobs(self) -> Vec<String> {
+        match self {
+            Self::Object(object) => object.blobs(),
+            Self::Marker(_) => Vec::new(),
+        }
+    }
+}
+
+/// A delete marker: where it is its key's newest version, there seems to be no object.
+#[derive(Clone, Debug)]
+pub(crate) struct Marker {
+    pub(crate) key: String,
+    pub(crate) version: Version,
+    /// To the second.
+    pub(crate) modified: Timestamp,
+}
+
+/// An object, or one version of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Object {
     pub(crate) key: String,
+    pub(crate) version: Version,
     pub(crate) size: u64,
     /// Without quotes.
     pub(crate) etag: String,
@@ -109,6 +179,9 @@ pub(crate) struct Attributes {
     /// `None` is STANDARD.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) storage_class: Option<String>,
+    /// `None` is the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) encryption: Option<Encryption>,
 }
 
 impl Attributes {
@@ -244,6 +317,7 @@ mod tests {
         };
         Object {
             key: "k".into(),
+            version: Version::default(),
             size: sizes.iter().sum(),
             etag: String::new(),
             modified: Timestamp::default(),

@@ -32,7 +32,7 @@ pub(crate) struct Filter {
 }
 
 /// Events that Barge's S3 can raise, or that can't happen without features that it refuses to turn on.
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 15] = [
     "s3:ObjectCreated:*",
     "s3:ObjectCreated:Put",
     "s3:ObjectCreated:Post",
@@ -41,6 +41,9 @@ const KNOWN: [&str; 12] = [
     "s3:ObjectRemoved:*",
     "s3:ObjectRemoved:Delete",
     "s3:ObjectRemoved:DeleteMarkerCreated",
+    "s3:LifecycleExpiration:*",
+    "s3:LifecycleExpiration:Delete",
+    "s3:LifecycleExpiration:DeleteMarkerCreated",
     "s3:ObjectTagging:*",
     "s3:ObjectTagging:Put",
     "s3:ObjectTagging:Delete",
@@ -48,10 +51,9 @@ const KNOWN: [&str; 12] = [
 ];
 
 /// Events of AWS's that belong to features which Barge lacks.
-const LACKING: [&str; 8] = [
+const LACKING: [&str; 7] = [
     "s3:ObjectRestore:",
     "s3:Replication:",
-    "s3:LifecycleExpiration:",
     "s3:LifecycleTransition",
     "s3:IntelligentTiering",
     "s3:ObjectAcl:",

@@ -5,7 +5,7 @@ use super::outbox::{BridgeEvent, Delivery};
 use crate::caller::Caller;
 use crate::core::{Changes, Core};
 use crate::error::Result;
-use crate::meta::Bucket;
+use crate::meta::{Bucket, Marker, Object, Version, next_sequence};
 use barge_core::{Principal, Timestamp};
 use barge_store::rusqlite::Transaction;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -19,6 +19,9 @@ pub(crate) enum Occurrence {
     Copy,
     CompleteMultipartUpload,
     Delete,
+    DeleteMarkerCreated,
+    LifecycleDelete,
+    LifecycleDeleteMarkerCreated,
     TagsPut,
     TagsDeleted,
 }
@@ -32,6 +35,9 @@ impl Occurrence {
             Self::Copy => "ObjectCreated:Copy",
             Self::CompleteMultipartUpload => "ObjectCreated:CompleteMultipartUpload",
             Self::Delete => "ObjectRemoved:Delete",
+            Self::DeleteMarkerCreated => "ObjectRemoved:DeleteMarkerCreated",
+            Self::LifecycleDelete => "LifecycleExpiration:Delete",
+            Self::LifecycleDeleteMarkerCreated => "LifecycleExpiration:DeleteMarkerCreated",
             Self::TagsPut => "ObjectTagging:Put",
             Self::TagsDeleted => "ObjectTagging:Delete",
         }
@@ -40,7 +46,9 @@ impl Occurrence {
     fn detail_type(self) -> &'static str {
         match self {
             Self::Put | Self::Post | Self::Copy | Self::CompleteMultipartUpload => "Object Created",
-            Self::Delete => "Object Deleted",
+            Self::Delete | Self::DeleteMarkerCreated | Self::LifecycleDelete | Self::LifecycleDeleteMarkerCreated => {
+                "Object Deleted"
+            }
             Self::TagsPut => "Object Tags Added",
             Self::TagsDeleted => "Object Tags Deleted",
         }
@@ -53,18 +61,50 @@ impl Occurrence {
             Self::Post => Some("POST Object"),
             Self::Copy => Some("CopyObject"),
             Self::CompleteMultipartUpload => Some("CompleteMultipartUpload"),
-            Self::Delete => Some("DeleteObject"),
+            Self::Delete | Self::DeleteMarkerCreated => Some("DeleteObject"),
+            Self::LifecycleDelete | Self::LifecycleDeleteMarkerCreated => Some("Lifecycle Expiration"),
             Self::TagsPut | Self::TagsDeleted => None,
+        }
+    }
+
+    /// How much is gone, as EventBridge's `deletion-type` says it.
+    fn deletion_type(self) -> Option<&'static str> {
+        match self {
+            Self::Delete | Self::LifecycleDelete => Some("Permanently Deleted"),
+            Self::DeleteMarkerCreated | Self::LifecycleDeleteMarkerCreated => Some("Delete Marker Created"),
+            _ => None,
         }
     }
 }
 
-/// The object as events show it; a deleted one has no size.
+/// The object as events show it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subject<'a> {
     pub(crate) key: &'a str,
+    pub(crate) version: &'a Version,
     pub(crate) size: Option<u64>,
     pub(crate) etag: Option<&'a str>,
+}
+
+/// The entity tag of nothing, which delete markers have in events.
+const EMPTY: &str = "d41d8cd98f00b204e9800998ecf8427e";
+
+impl<'a> Subject<'a> {
+    /// An object that is there.
+    pub(crate) fn object(object: &'a Object) -> Self {
+        let (size, etag) = (Some(object.size), Some(object.etag.as_str()));
+        Self { key: &object.key, version: &object.version, size, etag }
+    }
+
+    /// A version that is gone.
+    pub(crate) fn gone(key: &'a str, version: &'a Version) -> Self {
+        Self { key, version, size: None, etag: None }
+    }
+
+    /// A delete marker that is there.
+    pub(crate) fn marker(marker: &'a Marker) -> Self {
+        Self { key: &marker.key, version: &marker.version, size: None, etag: Some(EMPTY) }
+    }
 }
 
 /// Puts what happened into the outbox, for everyone whom the bucket is configured to tell.
@@ -85,10 +125,7 @@ pub(crate) fn record(
         return Ok(());
     }
     let now = core.now();
-    let sequence: i64 = tx
-        .prepare_cached("UPDATE s3_sequence SET value = value + 1 RETURNING value")?
-        .query_row([], |row| row.get(0))?;
-    let sequencer = format!("{sequence:018X}");
+    let sequencer = format!("{:018X}", next_sequence(tx)?);
     for target in targets {
         let payload = message(bucket, caller, occurrence, subject, &target.id, &sequencer, now);
         let delivery = Delivery::Function {
@@ -160,6 +197,7 @@ fn message(
                 key: encode_key(subject.key),
                 size: subject.size,
                 e_tag: subject.etag.map(str::to_owned),
+                version_id: subject.version.id.clone(),
                 sequencer: sequencer.to_owned(),
             },
         },
@@ -181,13 +219,17 @@ fn detail(
             key: subject.key.to_owned(),
             size: subject.size,
             etag: subject.etag.map(str::to_owned),
+            version_id: subject.version.id.clone(),
             sequencer: sequencer.to_owned(),
         },
         request_id: caller.request_id.clone(),
-        requester: caller.scope.account.to_string(),
+        requester: match &caller.principal {
+            Principal::Service(name) => name.clone(),
+            _ => caller.scope.account.to_string(),
+        },
         source_ip_address: caller.address.clone(),
         reason: occurrence.reason(),
-        deletion_type: (occurrence == Occurrence::Delete).then_some("Permanently Deleted"),
+        deletion_type: occurrence.deletion_type(),
     }
 }
 
@@ -256,6 +298,8 @@ struct ObjectEntity {
     size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     e_tag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version_id: Option<String>,
     sequencer: String,
 }
 
@@ -280,12 +324,15 @@ struct BridgeBucket {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
 struct BridgeObject {
     key: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     etag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version_id: Option<String>,
     sequencer: String,
 }
 
@@ -313,7 +360,8 @@ mod tests {
 
     #[test]
     fn a_message_is_aws_json() {
-        let subject = Subject { key: "in put/é+.csv", size: Some(3), etag: Some("e") };
+        let null = Version::default();
+        let subject = Subject { key: "in put/é+.csv", version: &null, size: Some(3), etag: Some("e") };
         let message = message(&bucket(), &caller(), Occurrence::Put, subject, "c", "01", Timestamp::from_millis(1));
         let expected = concat!(
             r#"{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","awsRegion":"us-east-1","#,
@@ -330,7 +378,8 @@ mod tests {
 
     #[test]
     fn a_deletion_has_no_size() {
-        let subject = Subject { key: "k", size: None, etag: None };
+        let null = Version::default();
+        let subject = Subject::gone("k", &null);
         let message = message(&bucket(), &caller(), Occurrence::Delete, subject, "c", "02", Timestamp::default());
         let text = serde_json::to_string(&message).unwrap();
         assert!(
@@ -341,8 +390,27 @@ mod tests {
     }
 
     #[test]
+    fn a_delete_marker_has_the_entity_tag_of_nothing_and_its_version() {
+        let version = Version { sequence: 1, id: Some("v1".into()) };
+        let marker = Marker { key: "k".into(), version, modified: Timestamp::default() };
+        let (subject, occurrence) = (Subject::marker(&marker), Occurrence::DeleteMarkerCreated);
+        let message = message(&bucket(), &caller(), occurrence, subject, "c", "02", Timestamp::default());
+        let text = serde_json::to_string(&message).unwrap();
+        let object = format!(r#""object":{{"key":"k","eTag":"{EMPTY}","versionId":"v1","sequencer":"02"}}"#);
+        assert!(
+            text.contains(r#""eventName":"ObjectRemoved:DeleteMarkerCreated""#) && text.contains(&object),
+            "{text}"
+        );
+        let detail = serde_json::to_string(&detail(&bucket(), &caller(), occurrence, subject, "02")).unwrap();
+        let object = format!(r#""object":{{"key":"k","etag":"{EMPTY}","version-id":"v1","sequencer":"02"}}"#);
+        let kind = r#""reason":"DeleteObject","deletion-type":"Delete Marker Created""#;
+        assert!(detail.contains(&object) && detail.contains(kind), "{detail}");
+    }
+
+    #[test]
     fn eventbridge_hears_of_the_key_as_it_is() {
-        let subject = Subject { key: "a b", size: Some(1), etag: Some("e") };
+        let null = Version::default();
+        let subject = Subject { key: "a b", version: &null, size: Some(1), etag: Some("e") };
         let detail = detail(&bucket(), &caller(), Occurrence::CompleteMultipartUpload, subject, "03");
         assert_eq!(
             serde_json::to_string(&detail).unwrap(),

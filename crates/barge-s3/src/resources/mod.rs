@@ -3,6 +3,7 @@
 mod bucket;
 mod bucket_policy;
 mod properties;
+mod settings;
 
 use crate::service::S3Service;
 use barge_core::resource::ResourceProvider;

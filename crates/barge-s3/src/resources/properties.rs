@@ -33,6 +33,22 @@ impl<'d> Members<'d> {
         self.text(name)?.ok_or_else(|| AwsError::validation(format!("Property {path} is required")))
     }
 
+    /// A whole number that is not negative, also as text.
+    pub(super) fn number<N: std::str::FromStr>(&mut self, name: &str) -> Result<Option<N>, AwsError> {
+        let path = self.path(name);
+        self.take(name)
+            .map(|value| {
+                let number = value.scalar_text().and_then(|text| text.parse().ok());
+                number.ok_or_else(|| mistyped(&path, "a whole number from 0", value))
+            })
+            .transpose()
+    }
+
+    pub(super) fn required_number<N: std::str::FromStr>(&mut self, name: &str) -> Result<N, AwsError> {
+        let path = self.path(name);
+        self.number(name)?.ok_or_else(|| AwsError::validation(format!("Property {path} is required")))
+    }
+
     pub(super) fn boolean(&mut self, name: &str) -> Result<Option<bool>, AwsError> {
         let path = self.path(name);
         self.take(name)
@@ -50,6 +66,13 @@ impl<'d> Members<'d> {
             Some(value) => value.as_list().ok_or_else(|| mistyped(&path, "a list", value)),
             None => Ok(&[]),
         }
+    }
+
+    /// A list of texts; without one, none.
+    pub(super) fn texts(&mut self, name: &str) -> Result<Vec<String>, AwsError> {
+        let path = self.path(name);
+        let text = |value: &Document| value.scalar_text().ok_or_else(|| mistyped(&path, "a list of strings", value));
+        self.list(name)?.iter().map(text).collect()
     }
 
     pub(super) fn members(&mut self, name: &str) -> Result<Option<Members<'d>>, AwsError> {

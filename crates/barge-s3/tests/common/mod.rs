@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use barge_core::ids::RandomIds;
 use barge_core::ports::{AccessKey, Event, EventSink, FunctionInvoker, Invocation, InvocationMode, KeyDirectory};
-use barge_core::{AccountId, Ambient, Arn, AwsError, Principal, SystemClock, Timestamp};
+use barge_core::{AccountId, Ambient, Arn, AwsError, Clock, Principal, SystemClock, Timestamp};
 use barge_s3::{Body, Neighbours, S3Service};
 use barge_store::Store;
 use bytes::Bytes;
@@ -182,12 +182,13 @@ impl Bench {
 
     /// A service on what another one left.
     pub(crate) fn on(directory: Arc<TempDir>, functions: Arc<Functions>) -> Self {
+        Self::open(directory, functions, Arc::new(SystemClock))
+    }
+
+    /// A service on what another one left, whose time is the test's.
+    pub(crate) fn open(directory: Arc<TempDir>, functions: Arc<Functions>, clock: Arc<dyn Clock>) -> Self {
         let store = Store::open(directory.path().join("test.db")).unwrap();
-        let ambient = Ambient {
-            clock: Arc::new(SystemClock),
-            ids: Arc::new(RandomIds),
-            endpoint: "http://127.0.0.1:4566".into(),
-        };
+        let ambient = Ambient { clock, ids: Arc::new(RandomIds), endpoint: "http://127.0.0.1:4566".into() };
         let events = Arc::new(Events::default());
         let neighbours = Neighbours {
             keys: Arc::new(Keys),
@@ -269,6 +270,12 @@ impl Bench {
 
     pub(crate) async fn get(&self, path: &str) -> Bytes {
         self.done(Call::new("GET", path)).await.body
+    }
+
+    /// Turns versions of the bucket `bucket` on or off.
+    pub(crate) async fn versioning(&self, status: &str) {
+        let document = format!("<VersioningConfiguration><Status>{status}</Status></VersioningConfiguration>");
+        self.done(Call::new("PUT", "/bucket?versioning").body(document)).await;
     }
 
     /// Files of bodies.
