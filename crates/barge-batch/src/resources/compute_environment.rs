@@ -1,7 +1,7 @@
 //! `AWS::Batch::ComputeEnvironment`.
 
 use super::disposal::{Disposable, dispose};
-use super::{as_written, completed, in_capitals, kept, resource, update_tags};
+use super::{completed, in_capitals, kept, resource, update_tags};
 use crate::BatchService;
 use async_trait::async_trait;
 use barge_core::resource::PropertyType::{Map, String as Text};
@@ -89,12 +89,11 @@ impl ResourceProvider for ComputeEnvironmentProvider {
         let found = found.into_iter().flatten().next();
         Ok(found.map(|found| {
             let resource = resource("ComputeEnvironmentArn", found.compute_environment_arn.clone());
-            let mut kept = kept(found, properties, &["Type", "State"]);
+            let mut kept = kept(found, properties);
             if let Some(written) = properties.get("ComputeResources")
                 && let Document::Map(members) = &mut kept
                 && let Some(Document::Map(resources)) = members.get_mut("ComputeResources")
             {
-                as_written(resources, written, "Type");
                 // Between its bounds Batch itself moves it.
                 let written = written.get("DesiredvCpus").cloned();
                 resources.extend(written.map(|written| ("DesiredvCpus".to_owned(), written)));

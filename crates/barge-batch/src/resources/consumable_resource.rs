@@ -90,7 +90,7 @@ impl ResourceProvider for ConsumableResourceProvider {
     ) -> Result<Option<Reading>, AwsError> {
         match self.0.describe_consumable(cx, physical_id).await {
             Ok(found) => {
-                let kept = kept(found.clone(), properties, &["ResourceType"]);
+                let kept = kept(found.clone(), properties);
                 Ok(Some(Reading::new(&SCHEMA, shown(found), kept)))
             }
             Err(error) if error.is("ClientException") => Ok(None),

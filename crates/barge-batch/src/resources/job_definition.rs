@@ -77,7 +77,7 @@ impl ResourceProvider for JobDefinitionProvider {
         let active = found.into_iter().flatten().find(|found| found.status.as_deref() == Some("ACTIVE"));
         Ok(active.map(|found| {
             let resource = resource("JobDefinitionArn", found.job_definition_arn.clone());
-            Reading::new(&SCHEMA, resource, kept(found, properties, &["Type"]))
+            Reading::new(&SCHEMA, resource, kept(found, properties))
         }))
     }
 }

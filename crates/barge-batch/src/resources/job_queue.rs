@@ -86,7 +86,7 @@ impl ResourceProvider for JobQueueProvider {
         let found = found.into_iter().flatten().next();
         Ok(found.map(|found| {
             let resource = resource("JobQueueArn", found.job_queue_arn.clone());
-            Reading::new(&SCHEMA, resource, kept(found, properties, &["State"]))
+            Reading::new(&SCHEMA, resource, kept(found, properties))
         }))
     }
 }

@@ -64,24 +64,36 @@ async fn update_tags(service: &BatchService, cx: &Context, arn: &str, new: &Crea
     Ok(())
 }
 
-/// What a resource's description tells, with the words at `capitals` written as the template writes them.
-fn kept<T: Typed>(found: T, properties: &Properties, capitals: &[&str]) -> Properties {
+/// Members whose words Batch keeps in capitals, whatever case they are written in.
+const CAPITALS: [&str; 4] = ["Action", "ResourceType", "State", "Type"];
+
+/// What a resource's description tells, as the template writes it.
+fn kept<T: Typed>(found: T, properties: &Properties) -> Properties {
     let mut kept = to_properties(found);
-    if let Document::Map(members) = &mut kept {
-        for name in capitals {
-            as_written(members, properties, name);
-        }
-    }
+    as_written(&mut kept, properties);
     kept
 }
 
-/// The map's entry as the template writes it, where that differs only in case.
-fn as_written(members: &mut IndexMap<String, Document>, properties: &Properties, name: &str) {
-    let written = properties.get(name).and_then(Document::as_str);
-    if let (Some(Document::String(text)), Some(written)) = (members.get_mut(name), written)
-        && text.eq_ignore_ascii_case(written)
-    {
-        written.clone_into(text);
+/// Gives words that differ from the template's only in case the template's.
+fn as_written(now: &mut Document, written: &Document) {
+    match (now, written) {
+        (Document::Map(now), Document::Map(written)) => {
+            for (name, value) in now {
+                match (value, written.get(name)) {
+                    (Document::String(word), Some(Document::String(written)))
+                        if CAPITALS.contains(&name.as_str()) && word.eq_ignore_ascii_case(written) =>
+                    {
+                        word.clone_from(written);
+                    }
+                    (value, Some(written)) => as_written(value, written),
+                    (_, None) => {}
+                }
+            }
+        }
+        (Document::List(now), Document::List(written)) => {
+            now.iter_mut().zip(written).for_each(|(now, written)| as_written(now, written));
+        }
+        _ => {}
     }
 }
 

@@ -72,6 +72,6 @@ impl ResourceProvider for SchedulingPolicyProvider {
             .into_iter()
             .flatten()
             .next()
-            .map(|found| Reading::new(&SCHEMA, resource("Arn", found.arn.clone()), kept(found, properties, &[]))))
+            .map(|found| Reading::new(&SCHEMA, resource("Arn", found.arn.clone()), kept(found, properties))))
     }
 }

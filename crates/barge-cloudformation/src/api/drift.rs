@@ -15,7 +15,7 @@ use barge_wire::cloudformation::{
     StackDriftInformation, StackDriftInformationSummary, StackDriftStatus, StackResourceDrift,
     StackResourceDriftInformation, StackResourceDriftInformationSummary, StackResourceDriftStatus, StackStatus,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The stack, where its resources can be compared now (CloudFormation User Guide, "Detect drift on an entire
 /// CloudFormation stack").
@@ -185,6 +185,21 @@ fn status(drift: Drift) -> StackResourceDriftStatus {
     }
 }
 
+/// What was found last of the resources that the stack has now.
+async fn latest(service: &CloudFormation, stack_id: &str) -> Result<Vec<ResourceDrift>, AwsError> {
+    let id = stack_id.to_owned();
+    let store = service.engine.store();
+    let (mut found, records) =
+        store.read(move |db| Ok::<_, AwsError>((engine::drifts(db, &id)?, engine::resources(db, &id)?))).await?;
+    let listed: BTreeSet<_> = records
+        .iter()
+        .filter(|record| record.listed())
+        .map(|record| (&record.logical_id, &record.physical_id))
+        .collect();
+    found.retain(|drift| listed.contains(&(&drift.logical_id, &drift.physical_id)));
+    Ok(found)
+}
+
 fn difference(found: Difference) -> PropertyDifference {
     PropertyDifference {
         property_path: found.path,
@@ -258,8 +273,7 @@ pub(super) async fn describe_resources(
     input: DescribeStackResourceDriftsInput,
 ) -> Result<DescribeStackResourceDriftsOutput, AwsError> {
     let stack = service.existing(&cx.scope, &input.stack_name).await?;
-    let id = stack.id.clone();
-    let mut found = service.engine.store().read(move |db| engine::drifts(db, &id)).await?;
+    let mut found = latest(service, &stack.id).await?;
     if let Some(wanted) = input.stack_resource_drift_status_filters.filter(|wanted| !wanted.is_empty()) {
         found.retain(|found| wanted.contains(&status(found.drift)));
     }
@@ -294,8 +308,7 @@ pub(super) async fn of_resources(
     service: &CloudFormation,
     stack_id: &str,
 ) -> Result<BTreeMap<String, ResourceDrift>, AwsError> {
-    let id = stack_id.to_owned();
-    let found = service.engine.store().read(move |db| engine::drifts(db, &id)).await?;
+    let found = latest(service, stack_id).await?;
     Ok(found.into_iter().map(|found| (found.logical_id.clone(), found)).collect())
 }
 

@@ -83,3 +83,19 @@ async fn a_parameter_that_must_not_be_shown_is_not_shown_by_drift() {
     assert_eq!(found.stack_resource_drift_status, Modified);
     assert!(!format!("{found:?}").contains("secret") && !format!("{found:?}").contains("other"), "{found:?}");
 }
+
+#[tokio::test]
+async fn what_was_found_of_a_resource_goes_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let house = house(&dir);
+    let id = house.made("one", template(&["A: Properties: {Value: a}", "B: Properties: {Value: b}"])).await;
+    let detect = DetectStackDriftInput { stack_name: "one".into(), logical_resource_ids: None };
+    house.service.detect_stack_drift(&house.cx, detect).await.unwrap();
+    house.update("one", template(&["A: Properties: {Value: a, Name: other}"])).await.unwrap();
+    house.settle(&id).await;
+    let all = DescribeStackResourceDriftsInput { stack_name: "one".into(), ..Default::default() };
+    let found = house.service.describe_stack_resource_drifts(&house.cx, all).await.unwrap().stack_resource_drifts;
+    assert_eq!(found, []);
+    let replacement = house.resource("one", "A").await.drift_information.unwrap();
+    assert_eq!(replacement.stack_resource_drift_status, StackResourceDriftStatus::NotChecked);
+}
