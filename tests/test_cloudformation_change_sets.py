@@ -56,6 +56,7 @@ def test_a_deployment_says_how_it_is_carried_out(stacks, name):
 def test_what_exists_is_imported_by_name(stacks, name):
     logs = stacks.server.client("logs")
     logs.create_log_group(logGroupName=f"{name}-g")
+    logs.put_retention_policy(logGroupName=f"{name}-g", retentionInDays=7)
     body = json.dumps({"Resources": {"Group": {**group(f"{name}-g"), "DeletionPolicy": "Retain"}}})
     made = stacks.client.create_change_set(
         StackName=name, ChangeSetName="c", ChangeSetType="CREATE", TemplateBody=body, ImportExistingResources=True,
