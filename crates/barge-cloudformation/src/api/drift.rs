@@ -37,9 +37,9 @@ async fn comparable(service: &CloudFormation, cx: &Context, name: &str) -> Resul
 }
 
 /// Whether a type's resources are checked (CloudFormation User Guide, "Resource type support"): nested stacks are checked
-/// as stacks of their own, and what stands behind a custom resource only its function knows.
+/// as stacks of their own, what stands behind a custom resource only its function knows, and behind a note is nothing.
 fn supported(type_name: &str) -> bool {
-    !type_name.starts_with("AWS::CloudFormation::") && !type_name.starts_with("Custom::")
+    !["AWS::CloudFormation::", "AWS::CDK::", "Custom::"].iter().any(|family| type_name.starts_with(family))
 }
 
 /// Looks at a resource, one of `all` of its stack's.
