@@ -63,6 +63,20 @@ TABLE = {
         StreamSpecification={"StreamViewType": "NEW_IMAGE"}, Tags=[{"Key": "a", "Value": "b"}],
     )
 }
+GLOBAL_TABLE = {
+    "X": make(
+        "DynamoDB::GlobalTable", KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "k", "AttributeType": "S"}, {"AttributeName": "g", "AttributeType": "N"}],
+        GlobalSecondaryIndexes=[{
+            "IndexName": "index", "KeySchema": [{"AttributeName": "g", "KeyType": "HASH"}],
+            "Projection": {"ProjectionType": "ALL"}}],
+        Replicas=[{
+            "Region": ref("AWS::Region"), "DeletionProtectionEnabled": "false", "Tags": [{"Key": "a", "Value": "b"}],
+            "GlobalSecondaryIndexes": [{"IndexName": "index"}], "ReadOnDemandThroughputSettings": {"MaxReadRequestUnits": "9"}}],
+        StreamSpecification={"StreamViewType": "NEW_IMAGE"}, SSESpecification={"SSEEnabled": False},
+        WriteOnDemandThroughputSettings={"MaxWriteRequestUnits": 7},
+    )
+}
 NETWORK = {
     "Vpc": make(
         "EC2::VPC", CidrBlock="10.0.0.9/16", EnableDnsHostnames="True", Tags=[{"Key": "Name", "Value": ref("AWS::StackName")}]),
@@ -165,7 +179,11 @@ REPOSITORY = make(
         "rulePriority": 1, "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 5},
         "action": {"type": "expire"}}]})})
 BUCKET = {
-    "Bucket": make("S3::Bucket", PublicAccessBlockConfiguration={"BlockPublicPolicy": False}),
+    "Bucket": make(
+        "S3::Bucket", PublicAccessBlockConfiguration={"BlockPublicPolicy": False}, AccessControl="Private",
+        VersioningConfiguration={"Status": "Enabled"}, Tags=[{"Key": "a", "Value": "b"}],
+        LifecycleConfiguration={"Rules": [{"Status": "Enabled", "NoncurrentVersionExpirationInDays": "30"}]},
+        BucketEncryption={"ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]}),
     "Policy": make("S3::BucketPolicy", Bucket=ref("Bucket"), PolicyDocument={
         "Version": "2012-10-17", "Statement": [{
             "Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "s3:GetObject",
@@ -201,7 +219,7 @@ LAYER = {
 }
 TEMPLATES = {
     "logs": LOGS, "people": PEOPLE, "functions": VERSIONED, "layers": LAYER, "tables": TABLE, "network": NETWORK, "batch": BATCH,
-    "parameters": {"X": PARAMETER}, "repositories": {"X": REPOSITORY}, "buckets": BUCKET,
+    "parameters": {"X": PARAMETER}, "repositories": {"X": REPOSITORY}, "buckets": BUCKET, "global tables": GLOBAL_TABLE,
 }
 ADD, REMOVE, NOT_EQUAL = "ADD", "REMOVE", "NOT_EQUAL"
 FILTER = {"logGroupName": None, "filterName": None, "metricTransformations": [
@@ -348,6 +366,20 @@ CHANGES = {
         lambda c, ids: c.update_time_to_live(
             TableName=ids["X"], TimeToLiveSpecification={"AttributeName": "expires", "Enabled": True}),
         [("/TimeToLiveSpecification/Enabled", "true", "false", NOT_EQUAL)]),
+    "a replica that must not go": (
+        GLOBAL_TABLE, "X", "dynamodb",
+        lambda c, ids: c.update_table(TableName=ids["X"], DeletionProtectionEnabled=True),
+        lambda c, ids: c.update_table(TableName=ids["X"], DeletionProtectionEnabled=False),
+        [("/Replicas/0/DeletionProtectionEnabled", "false", "true", NOT_EQUAL)]),
+    "a bucket's versions and rules": (
+        BUCKET, "Bucket", "s3",
+        lambda c, ids: (c.put_bucket_versioning(Bucket=ids["Bucket"], VersioningConfiguration={"Status": "Suspended"}),
+                        c.delete_bucket_lifecycle(Bucket=ids["Bucket"])),
+        lambda c, ids: (c.put_bucket_versioning(Bucket=ids["Bucket"], VersioningConfiguration={"Status": "Enabled"}),
+                        c.put_bucket_lifecycle_configuration(Bucket=ids["Bucket"], LifecycleConfiguration={"Rules": [
+                            {"ID": "r", "Status": "Enabled", "Filter": {"Prefix": ""},
+                             "NoncurrentVersionExpiration": {"NoncurrentDays": 30}}]})),
+        [("/VersioningConfiguration/Status", "Enabled", "Suspended", NOT_EQUAL), ("/LifecycleConfiguration", None, "null", REMOVE)]),
     "one more rule of a security group": (
         NETWORK, "Group", "ec2",
         lambda c, ids: c.authorize_security_group_ingress(GroupId=ids["Group"], IpPermissions=SSH),

@@ -1,5 +1,6 @@
 //! The resource types that templates may use.
 
+mod global_table;
 mod reading;
 mod table;
 
@@ -9,5 +10,6 @@ use std::sync::Arc;
 
 /// Every resource type of this service.
 pub fn resources(service: &Arc<DynamoDb>) -> Vec<Arc<dyn ResourceProvider>> {
-    vec![Arc::new(table::Table::new(Arc::clone(service)))]
+    let table = || table::Table::new(Arc::clone(service));
+    vec![Arc::new(table()), Arc::new(global_table::GlobalTable(table()))]
 }

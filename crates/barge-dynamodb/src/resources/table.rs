@@ -346,7 +346,9 @@ fn text<'a>(document: &'a Document, member: &str) -> &'a str {
 }
 
 fn resource(name: &str, table: &Document) -> Resource {
-    let mut attributes = BTreeMap::from([("Arn".to_owned(), Document::from(text(table, "TableArn")))]);
+    let own = [("Arn", "TableArn"), ("TableId", "TableId")];
+    let mut attributes: BTreeMap<String, Document> =
+        own.into_iter().filter_map(|(name, member)| Some((name.to_owned(), table.get(member)?.clone()))).collect();
     if let Some(arn) = table.get("LatestStreamArn") {
         attributes.insert("StreamArn".to_owned(), arn.clone());
     }
