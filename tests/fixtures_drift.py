@@ -182,7 +182,7 @@ BUCKET = {
     "Bucket": make(
         "S3::Bucket", PublicAccessBlockConfiguration={"BlockPublicPolicy": False}, AccessControl="Private",
         VersioningConfiguration={"Status": "Enabled"}, Tags=[{"Key": "a", "Value": "b"}],
-        LifecycleConfiguration={"Rules": [{"Status": "Enabled", "NoncurrentVersionExpirationInDays": "30"}]},
+        LifecycleConfiguration={"Rules": [{"Id": "r", "Status": "Enabled", "NoncurrentVersionExpirationInDays": "30"}]},
         BucketEncryption={"ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]}),
     "Policy": make("S3::BucketPolicy", Bucket=ref("Bucket"), PolicyDocument={
         "Version": "2012-10-17", "Statement": [{
