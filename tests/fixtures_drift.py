@@ -377,7 +377,7 @@ CHANGES = {
                         c.delete_bucket_lifecycle(Bucket=ids["Bucket"])),
         lambda c, ids: (c.put_bucket_versioning(Bucket=ids["Bucket"], VersioningConfiguration={"Status": "Enabled"}),
                         c.put_bucket_lifecycle_configuration(Bucket=ids["Bucket"], LifecycleConfiguration={"Rules": [
-                            {"ID": "r", "Status": "Enabled", "Filter": {"Prefix": ""},
+                            {"ID": "r", "Status": "Enabled", "Filter": {},
                              "NoncurrentVersionExpiration": {"NoncurrentDays": 30}}]})),
         [("/VersioningConfiguration/Status", "Enabled", "Suspended", NOT_EQUAL), ("/LifecycleConfiguration", None, "null", REMOVE)]),
     "one more rule of a security group": (
