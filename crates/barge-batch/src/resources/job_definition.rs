@@ -1,11 +1,13 @@
-//! `AWS::Batch::JobDefinition`: each change is a new revision, and the old one is deregistered.
+//! `AWS::Batch::JobDefinition`: each change is a new revision of the same name. The old one is deregistered once the stack has
+//! changed, unless its `ResourceRetentionPolicy` says that it stays.
 
+use super::spelling::{Case, Spelling, spelled};
 use super::{completed, resource};
 use crate::BatchService;
 use async_trait::async_trait;
 use barge_core::resource::PropertyType::{Boolean, Integer, List, Map, String as Text};
 use barge_core::resource::{Creation, Properties, Resource, ResourceProvider, ResourceSchema, property};
-use barge_core::{AwsError, Context};
+use barge_core::{AwsError, Context, Document};
 use barge_wire::batch::{Batch, DescribeJobDefinitionsRequest, RegisterJobDefinitionRequest};
 use barge_wire::from_properties;
 use std::sync::Arc;
@@ -14,21 +16,61 @@ const SCHEMA: ResourceSchema = ResourceSchema {
     type_name: "AWS::Batch::JobDefinition",
     properties: &[
         property("JobDefinitionName", Text).replaces(),
-        property("Type", Text).required().replaces(),
-        property("ContainerProperties", Map).replaces(),
-        property("EcsProperties", Map).replaces(),
-        property("NodeProperties", Map).replaces(),
-        property("ConsumableResourceProperties", Map).replaces(),
-        property("Parameters", Map).replaces(),
-        property("PlatformCapabilities", List).replaces(),
-        property("PropagateTags", Boolean).replaces(),
-        property("RetryStrategy", Map).replaces(),
-        property("SchedulingPriority", Integer).replaces(),
-        property("Timeout", Map).replaces(),
-        property("Tags", Map).replaces(),
+        property("Type", Text).required(),
+        property("ContainerProperties", Map),
+        property("EcsProperties", Map),
+        property("NodeProperties", Map),
+        property("ConsumableResourceProperties", Map),
+        property("Parameters", Map),
+        property("PlatformCapabilities", List),
+        property("PropagateTags", Boolean),
+        property("RetryStrategy", Map),
+        property("SchedulingPriority", Integer),
+        property("Timeout", Map),
+        property(RETENTION, Map),
+        property("Tags", Map),
     ],
     attributes: &["JobDefinitionArn"],
 };
+
+const RETENTION: &str = "ResourceRetentionPolicy";
+
+const SPELLINGS: [Spelling; 12] = [
+    (&["Type"], Case::Lower),
+    (&["PlatformCapabilities"], Case::Upper),
+    (&["RetryStrategy", "EvaluateOnExit", "Action"], Case::Upper),
+    (&["ContainerProperties", "ResourceRequirements", "Type"], Case::Upper),
+    (&["ContainerProperties", "LogConfiguration", "LogDriver"], Case::Lower),
+    (&["ContainerProperties", "NetworkConfiguration", "AssignPublicIp"], Case::Upper),
+    (&["NodeProperties", "NodeRangeProperties", "Container", "ResourceRequirements", "Type"], Case::Upper),
+    (&["NodeProperties", "NodeRangeProperties", "Container", "LogConfiguration", "LogDriver"], Case::Lower),
+    (&["EcsProperties", "TaskProperties", "NetworkConfiguration", "AssignPublicIp"], Case::Upper),
+    (&["EcsProperties", "TaskProperties", "Containers", "ResourceRequirements", "Type"], Case::Upper),
+    (&["EcsProperties", "TaskProperties", "Containers", "LogConfiguration", "LogDriver"], Case::Lower),
+    (&["EcsProperties", "TaskProperties", "Containers", "DependsOn", "Condition"], Case::Upper),
+];
+
+/// The registration that a template declares, for a definition of this name or of that which the template gives.
+fn registration(creation: &Creation, name: Option<&str>) -> Result<RegisterJobDefinitionRequest, AwsError> {
+    let properties = spelled(&completed(creation, "JobDefinitionName"), &SPELLINGS);
+    let mut properties = properties.as_map().cloned().unwrap_or_default();
+    properties.shift_remove(RETENTION);
+    if let Some(name) = name {
+        properties.insert("JobDefinitionName".to_owned(), name.into());
+    }
+    from_properties(&Document::Map(properties))
+}
+
+/// The ARN without its revision.
+fn of_any_revision(arn: &str) -> &str {
+    arn.rsplit_once(':').map_or(arn, |(start, _)| start)
+}
+
+/// Whether a revision stays when another takes its place.
+fn is_retained(properties: &Properties) -> bool {
+    let skip = properties.get(RETENTION).and_then(|policy| policy.get("SkipDeregisterOnUpdate"));
+    skip.and_then(Document::scalar_text).is_some_and(|text| text == "true")
+}
 
 pub(super) struct JobDefinitionProvider(pub(super) Arc<BatchService>);
 
@@ -39,7 +81,7 @@ impl ResourceProvider for JobDefinitionProvider {
     }
 
     async fn create(&self, cx: &Context, creation: &Creation) -> Result<Resource, AwsError> {
-        let input: RegisterJobDefinitionRequest = from_properties(&completed(creation, "JobDefinitionName"))?;
+        let input = registration(creation, None)?;
         let made = self.0.register_definition(cx, input, Some(creation.token.clone())).await?;
         Ok(resource("JobDefinitionArn", made.job_definition_arn))
     }
@@ -48,19 +90,28 @@ impl ResourceProvider for JobDefinitionProvider {
         &self,
         cx: &Context,
         physical_id: &str,
-        _old: &Properties,
+        old: &Properties,
         new: &Creation,
     ) -> Result<Resource, AwsError> {
-        // Only where nothing that makes a revision differs: then it is as it should be.
-        let found = self.read(cx, physical_id, &new.properties).await?;
-        found.ok_or_else(|| AwsError::internal(format!("{physical_id} is gone")))
+        let name = of_any_revision(physical_id).rsplit('/').next();
+        let before = Creation { properties: old.clone(), ..new.clone() };
+        let (before, after) = (registration(&before, name)?, registration(new, name)?);
+        if before == after {
+            let found = self.read(cx, physical_id, &new.properties).await?;
+            return found.ok_or_else(|| AwsError::internal(format!("{physical_id} is gone")));
+        }
+        let token = format!("{}/{physical_id}", cx.request_id);
+        let made = self.0.register_definition(cx, after, Some(token)).await?;
+        Ok(resource("JobDefinitionArn", made.job_definition_arn))
     }
 
     async fn delete(&self, cx: &Context, physical_id: &str, properties: &Properties) -> Result<(), AwsError> {
-        match self.read(cx, physical_id, properties).await? {
-            Some(_) => self.0.deregister_definition(cx, physical_id).await,
-            None => Ok(()),
+        let Some(found) = self.read(cx, physical_id, properties).await? else { return Ok(()) };
+        let latest = self.read(cx, of_any_revision(physical_id), properties).await?;
+        if is_retained(properties) && latest.is_some_and(|latest| latest.physical_id != found.physical_id) {
+            return Ok(());
         }
+        self.0.deregister_definition(cx, physical_id).await
     }
 
     async fn read(

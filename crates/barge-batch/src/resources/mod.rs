@@ -6,6 +6,7 @@ mod disposal;
 mod job_definition;
 mod job_queue;
 mod scheduling_policy;
+mod spelling;
 
 use crate::BatchService;
 use barge_core::resource::{Creation, Properties, Resource, ResourceProvider};
@@ -68,11 +69,4 @@ async fn update_tags(
         service.add_tags(cx, arn, after).await?;
     }
     Ok(())
-}
-
-/// The map's entry in capitals: templates may write enumerations of Batch in small letters (`managed`).
-fn in_capitals(properties: &mut IndexMap<String, Document>, name: &str) {
-    if let Some(Document::String(text)) = properties.get_mut(name) {
-        text.make_ascii_uppercase();
-    }
 }

@@ -14,11 +14,7 @@ use std::sync::Arc;
 
 const SCHEMA: ResourceSchema = ResourceSchema {
     type_name: "AWS::Batch::SchedulingPolicy",
-    properties: &[
-        property("Name", Text).replaces(),
-        property("FairsharePolicy", Map),
-        property("Tags", Map).replaces(),
-    ],
+    properties: &[property("Name", Text).replaces(), property("FairsharePolicy", Map), property("Tags", Map)],
     attributes: &["Arn"],
 };
 
