@@ -15,7 +15,9 @@ pub(super) type Spelling = (&'static [&'static str], Case);
 /// Properties with every enumeration spelled as Batch does.
 pub(super) fn spelled(properties: &Document, spellings: &[Spelling]) -> Document {
     let mut properties = properties.clone();
-    spellings.iter().for_each(|(path, case)| spell(&mut properties, path, *case));
+    for (path, case) in spellings {
+        spell(&mut properties, path, *case);
+    }
     properties
 }
 
@@ -24,8 +26,9 @@ fn spell(document: &mut Document, path: &[&str], case: Case) {
         (Document::List(entries), _) => entries.iter_mut().for_each(|entry| spell(entry, path, case)),
         (Document::Map(map), [first, rest @ ..]) => {
             // Inside structures the API's names are taken too.
-            let found = map.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case(first));
-            found.into_iter().for_each(|(_, value)| spell(value, rest, case));
+            if let Some((_, value)) = map.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case(first)) {
+                spell(value, rest, case);
+            }
         }
         (Document::String(text), []) => match case {
             Case::Upper => text.make_ascii_uppercase(),

@@ -106,7 +106,7 @@ fn detail(
         state: Some(state.unwrap_or(CEState::Enabled)),
         status: Some(CEStatus::Valid),
         status_reason: Some(HEALTHY.to_owned()),
-        update_policy: has_instances(resources.r#type).then(|| update::policy(None, UpdatePolicy::default())),
+        update_policy: has_instances(resources.r#type).then(|| update::policy(None, &UpdatePolicy::default())),
         compute_resources: Some(resources),
         service_role: Some(service_role),
         container_orchestration_type: Some(OrchestrationType::Ecs),

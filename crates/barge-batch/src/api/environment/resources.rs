@@ -179,9 +179,9 @@ mod tests {
         })
     }
 
-    fn images(types: &[&str]) -> Option<Vec<Ec2Configuration>> {
+    fn images(types: &[&str]) -> Vec<Ec2Configuration> {
         let image = |name: &&str| Ec2Configuration { image_type: (*name).to_owned(), ..Ec2Configuration::default() };
-        Some(types.iter().map(image).collect())
+        types.iter().map(image).collect()
     }
 
     #[test]
@@ -210,15 +210,15 @@ mod tests {
             (CRType::Spot, |r| r.bid_percentage = Some(101), "computeResources.bidPercentage must be"),
             (CRType::Spot, |r| r.spot_iam_fleet_role = None, "computeResources.spotIamFleetRole must be provided"),
             (CRType::Ec2, |r| r.image_id = Some("ami-1".into()), "computeResources.imageId is not available"),
-            (CRType::Ec2, |r| r.ec2_configuration = images(&["ECS_AL2", "ECS_AL2023"]), ""),
+            (CRType::Ec2, |r| r.ec2_configuration = Some(images(&["ECS_AL2", "ECS_AL2023"])), ""),
             (
                 CRType::Ec2,
-                |r| r.ec2_configuration = images(&["ECS_AL2023_NVIDIA"]),
+                |r| r.ec2_configuration = Some(images(&["ECS_AL2023_NVIDIA"])),
                 "computeResources.ec2Configuration.imageType ECS_AL2023_NVIDIA is not available",
             ),
             (
                 CRType::Ec2,
-                |r| r.ec2_configuration = images(&["ECS_AL2"; 3]),
+                |r| r.ec2_configuration = Some(images(&["ECS_AL2"; 3])),
                 "computeResources.ec2Configuration can have at most two",
             ),
             (
@@ -232,7 +232,7 @@ mod tests {
                 "computeResources.ec2Configuration.imageIdOverride is not available",
             ),
             (CRType::Ec2, |r| r.ec2_configuration = Some(Vec::new()), ""),
-            (CRType::Spot, |r| r.ec2_configuration = images(&["ECS_AL2023"]), ""),
+            (CRType::Spot, |r| r.ec2_configuration = Some(images(&["ECS_AL2023"])), ""),
         ];
         for (kind, change, expected) in cases {
             let mut resources = resources(kind);

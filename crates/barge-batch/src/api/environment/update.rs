@@ -48,7 +48,7 @@ pub(super) fn apply(
         detail.state = Some(state);
     }
     if let Some(change) = update_policy {
-        detail.update_policy = Some(policy(detail.update_policy.as_ref(), change));
+        detail.update_policy = Some(policy(detail.update_policy.as_ref(), &change));
     }
     if let Some(role) = service_role {
         check_role(detail.service_role.as_deref(), &role)?;
@@ -69,8 +69,8 @@ pub(super) fn apply(
 }
 
 /// A policy after a change, with AWS's defaults where nothing was ever said.
-pub(super) fn policy(before: Option<&UpdatePolicy>, change: UpdatePolicy) -> UpdatePolicy {
-    let UpdatePolicy { terminate_jobs_on_update, job_execution_timeout_minutes } = change;
+pub(super) fn policy(before: Option<&UpdatePolicy>, change: &UpdatePolicy) -> UpdatePolicy {
+    let UpdatePolicy { terminate_jobs_on_update, job_execution_timeout_minutes } = *change;
     let before = before.cloned().unwrap_or_default();
     UpdatePolicy {
         terminate_jobs_on_update: terminate_jobs_on_update.or(before.terminate_jobs_on_update).or(Some(false)),
@@ -82,7 +82,7 @@ pub(super) fn policy(before: Option<&UpdatePolicy>, change: UpdatePolicy) -> Upd
 
 /// How long what runs on old instances may go on.
 fn grace(given: Option<&UpdatePolicy>) -> Duration {
-    let policy = policy(given, UpdatePolicy::default());
+    let policy = policy(given, &UpdatePolicy::default());
     let minutes = u64::try_from(policy.job_execution_timeout_minutes.unwrap_or_default()).unwrap_or_default();
     if policy.terminate_jobs_on_update == Some(true) { Duration::ZERO } else { Duration::from_mins(minutes) }
 }
@@ -90,9 +90,9 @@ fn grace(given: Option<&UpdatePolicy>) -> Duration {
 /// What instances are made by: all but what a scaling update changes. The order of lists says nothing.
 fn infrastructure(resources: &ComputeResource) -> ComputeResource {
     let sorted = |list: &Option<Vec<String>>| {
-        let mut list = list.clone();
-        list.iter_mut().for_each(|list| list.sort_unstable());
-        list
+        let mut list = list.clone()?;
+        list.sort_unstable();
+        Some(list)
     };
     ComputeResource {
         minv_cpus: None,
@@ -234,10 +234,6 @@ mod tests {
         }
     }
 
-    fn text(text: &str) -> Option<String> {
-        Some(text.to_owned())
-    }
-
     fn resources(change: ComputeResourceUpdate) -> UpdateComputeEnvironmentRequest {
         UpdateComputeEnvironmentRequest {
             compute_resources: Some(change),
@@ -254,13 +250,13 @@ mod tests {
             (CRType::Ec2, |r| r.maxv_cpus = Some(8), Scaling),
             (CRType::Ec2, |r| (r.minv_cpus, r.desiredv_cpus) = (Some(4), Some(8)), Scaling),
             (CRType::Ec2, |r| r.update_to_latest_image_version = Some(true), Scaling),
-            (CRType::Ec2, |r| r.instance_types = text("c5.large").map(|same| vec![same]), Scaling),
+            (CRType::Ec2, |r| r.instance_types = Some(vec!["c5.large".into()]), Scaling),
             (CRType::Ec2, |r| r.subnets = Some(vec!["subnet-2".into(), "subnet-1".into()]), Scaling),
             (CRType::Ec2, |r| r.subnets = Some(vec!["subnet-2".into()]), half_an_hour),
-            (CRType::Ec2, |r| r.instance_types = text("c5").map(|other| vec![other]), half_an_hour),
-            (CRType::Ec2, |r| r.instance_role = text("other"), half_an_hour),
-            (CRType::Ec2, |r| r.ec2_key_pair = text("key"), half_an_hour),
-            (CRType::Ec2, |r| r.ec2_key_pair = text(""), Scaling),
+            (CRType::Ec2, |r| r.instance_types = Some(vec!["c5".into()]), half_an_hour),
+            (CRType::Ec2, |r| r.instance_role = Some("other".into()), half_an_hour),
+            (CRType::Ec2, |r| r.ec2_key_pair = Some("key".into()), half_an_hour),
+            (CRType::Ec2, |r| r.ec2_key_pair = Some(String::new()), Scaling),
             (CRType::Ec2, |r| r.tags = Some([("a".to_owned(), "b".to_owned())].into()), half_an_hour),
             (CRType::Ec2, |r| r.r#type = Some(CRType::Spot), half_an_hour),
             (
@@ -271,7 +267,7 @@ mod tests {
                 },
                 half_an_hour,
             ),
-            (CRType::Ec2, |r| (r.maxv_cpus, r.placement_group) = (Some(8), text("group")), half_an_hour),
+            (CRType::Ec2, |r| (r.maxv_cpus, r.placement_group) = (Some(8), Some("group".into())), half_an_hour),
             (CRType::Fargate, |r| r.subnets = Some(vec!["subnet-3".into()]), Scaling),
         ];
         for (number, (kind, change, expected)) in cases.into_iter().enumerate() {
@@ -302,7 +298,7 @@ mod tests {
                 job_execution_timeout_minutes: Some(minutes.unwrap_or(30)),
             };
             assert_eq!(detail.update_policy.as_ref(), Some(&kept));
-            let unchanged = policy(Some(&kept), UpdatePolicy::default());
+            let unchanged = policy(Some(&kept), &UpdatePolicy::default());
             assert_eq!(unchanged, kept, "what is not said stays");
         }
     }
@@ -319,7 +315,7 @@ mod tests {
             resources.allocation_strategy = Some(CRAllocationStrategy::BestFit);
         }
         let mut regular = detail(CRType::Ec2);
-        regular.service_role = text("arn:aws:iam::1:role/mine");
+        regular.service_role = Some("arn:aws:iam::1:role/mine".into());
         for (mut detail, expected) in [(best_fit, "BEST_FIT"), (regular, "AWSServiceRoleForBatch")] {
             let error = apply(&mut detail, resources(change())).unwrap_err();
             assert!(error.is("ClientException") && error.message.contains(expected), "{error:?}");

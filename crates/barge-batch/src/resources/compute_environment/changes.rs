@@ -33,14 +33,16 @@ const INFRASTRUCTURE: [&str; 11] = [
 ];
 
 /// What an update says of what a template says no more of.
-const UNSAID: [(&str, fn() -> Document); 6] = [
-    ("MinvCpus", || "0".into()),
-    ("BidPercentage", || "100".into()),
-    ("Ec2KeyPair", || "".into()),
-    ("PlacementGroup", || "".into()),
-    ("Ec2Configuration", || Document::List(Vec::new())),
-    ("Tags", || Document::Map(IndexMap::new())),
-];
+fn unsaid() -> [(&'static str, Document); 6] {
+    [
+        ("MinvCpus", "0".into()),
+        ("BidPercentage", "100".into()),
+        ("Ec2KeyPair", "".into()),
+        ("PlacementGroup", "".into()),
+        ("Ec2Configuration", Document::List(Vec::new())),
+        ("Tags", Document::Map(IndexMap::new())),
+    ]
+}
 
 /// The environment that `properties` declare. `UpdateToLatestImageVersion` concerns updates only, and the template's own
 /// properties are not the API's.
@@ -79,8 +81,8 @@ pub(super) fn update(arn: &str, old: &Document, new: &Document) -> Result<Update
         // Where it differs, a new environment replaces the old one.
         resources.shift_remove("SpotIamFleetRole");
         let said = old.get(RESOURCES).map(map).unwrap_or_default();
-        for (name, nothing) in UNSAID.iter().filter(|(name, _)| said.contains_key(*name)) {
-            resources.entry((*name).to_owned()).or_insert_with(nothing);
+        for (name, nothing) in unsaid().into_iter().filter(|(name, _)| said.contains_key(*name)) {
+            resources.entry(name.to_owned()).or_insert(nothing);
         }
     }
     if old.get(POLICY).or(new.get(POLICY)).is_some() {
