@@ -94,6 +94,7 @@ SPELLINGS = {
         [{"action": "CANCEL", "maxTimeSeconds": 600, "reason": LIMIT["Reason"], "state": "RUNNABLE"}]),
     "fair-share queue": (
         queue({"Fn::GetAtt": ["Where", "ComputeEnvironmentArn"]}, SchedulingPolicyArn={"Fn::GetAtt": ["Policy", "Arn"]}, Priority="7"), "priority", 7),
+    "queue type": (queue({"Ref": "Where"}, JobQueueType="ecs_fargate"), "jobQueueType", "ECS_FARGATE"),
     "shares": (
         {"Type": "AWS::Batch::SchedulingPolicy", "Properties": {"FairsharePolicy": {
             "ComputeReservation": "75", "ShareDecaySeconds": "300",
@@ -270,7 +271,7 @@ def test_a_failed_update_leads_back(stacks, name, properties):
     stacks.removed(name)
 
 
-def test_a_stack_s_update_ends_with_the_last_old_instance(stacks, name, busybox_layout):
+def test_a_stacks_update_ends_with_the_last_old_instance_also_where_the_server_is_killed(stacks, name, busybox_layout):
     batch = stacks.server.client("batch")
     policy = {**CDK, "UpdatePolicy": {"JobExecutionTimeoutMinutes": 60}}
     work = {"Work": definition({"Image": str(busybox_layout), "Command": PATIENT})}
@@ -281,6 +282,10 @@ def test_a_stack_s_update_ends_with_the_last_old_instance(stacks, name, busybox_
     wait_for(lambda: state() == "RUNNING")
     stacks.client.update_stack(StackName=name, TemplateBody=json.dumps(with_queue(NEW_TYPES, work, **policy)))
     wait_for(lambda: described(stacks, "ComputeEnvironment", ids["Environment"])["status"] == "UPDATING")
+    assert (stacks.stack(name)["StackStatus"], state()) == ("UPDATE_IN_PROGRESS", "RUNNING")
+    stacks.server.kill()
+    stacks.server.start()
+    assert described(stacks, "ComputeEnvironment", ids["Environment"])["status"] == "UPDATING"
     assert (stacks.stack(name)["StackStatus"], state()) == ("UPDATE_IN_PROGRESS", "RUNNING")
     batch.terminate_job(jobId=job, reason="done")
     assert stacks.settled(name)["StackStatus"] == "UPDATE_COMPLETE"
@@ -316,17 +321,27 @@ def test_a_changed_definition_is_a_new_revision_of_the_same_name(stacks, name):
     assert revisions(stacks, called) == []
 
 
-def test_a_definition_s_former_revisions_stay_where_its_policy_says_so(stacks, name):
+def test_former_revisions_of_a_definition_stay_where_its_policy_says_so(stacks, name):
     keep = {"ResourceRetentionPolicy": {"SkipDeregisterOnUpdate": True}}
     command = lambda *words, **more: {"Resources": {"Work": definition({"Command": list(words)}, JobDefinitionName=name, **more)}}
     stacks.made(name, command("one"))
-    assert updated(stacks, name, command("one", **keep))["StackStatus"] == "UPDATE_COMPLETE"
-    assert revisions(stacks, name) == [1], "the policy alone makes no revision"
-    assert updated(stacks, name, command("two", **keep))["StackStatus"] == "UPDATE_COMPLETE"
-    assert revisions(stacks, name) == [1, 2]
+    for template, there in [
+        (command("two", **keep), [1, 2]),
+        (command("two"), [1, 2]),
+        (command("two", **keep), [1, 2]),
+        (command("three"), [1, 3]),
+        (command("four", **keep), [1, 3, 4]),
+    ]:
+        assert updated(stacks, name, template)["StackStatus"] == "UPDATE_COMPLETE", stacks.events(name)
+        assert revisions(stacks, name) == there
+    broken = command("five", **keep)
+    broken["Resources"]["Bad"] = {**NOWHERE, "DependsOn": "Work"}
+    assert updated(stacks, name, broken)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert revisions(stacks, name) == [1, 3, 4], "what was rolled back goes"
     stacks.removed(name)
-    assert revisions(stacks, name) == [1], "the stack takes its own revision along"
-    stacks.server.client("batch").deregister_job_definition(jobDefinition=f"{name}:1")
+    assert revisions(stacks, name) == [1, 3], "the stack takes its own revision along"
+    for revision in (1, 3):
+        stacks.server.client("batch").deregister_job_definition(jobDefinition=f"{name}:{revision}")
 
 
 def test_tags_of_policies_and_consumables_change_in_place(stacks, name):

@@ -1,9 +1,10 @@
 //! `AWS::Batch::JobDefinition`: each change is a new revision of the same name. The old one is deregistered once the stack has
-//! changed, unless its `ResourceRetentionPolicy` says that it stays.
+//! changed, unless the new one's `ResourceRetentionPolicy` says that it stays.
 
 use super::spelling::{Case, Spelling, spelled};
 use super::{completed, resource};
 use crate::BatchService;
+use crate::store::{Former, Origin};
 use async_trait::async_trait;
 use barge_core::resource::PropertyType::{Boolean, Integer, List, Map, String as Text};
 use barge_core::resource::{Creation, Properties, Resource, ResourceProvider, ResourceSchema, property};
@@ -61,15 +62,13 @@ fn registration(creation: &Creation, name: Option<&str>) -> Result<RegisterJobDe
     from_properties(&Document::Map(properties))
 }
 
-/// The ARN without its revision.
-fn of_any_revision(arn: &str) -> &str {
-    arn.rsplit_once(':').map_or(arn, |(start, _)| start)
-}
-
-/// Whether a revision stays when another takes its place.
-fn is_retained(properties: &Properties) -> bool {
+/// What becomes of the revision in whose place comes the one with these properties.
+fn former(properties: &Properties) -> Former {
     let skip = properties.get(RETENTION).and_then(|policy| policy.get("SkipDeregisterOnUpdate"));
-    skip.and_then(Document::scalar_text).is_some_and(|text| text == "true")
+    match skip.and_then(Document::scalar_text).as_deref() {
+        Some("true") => Former::Kept,
+        _ => Former::Deregistered,
+    }
 }
 
 pub(super) struct JobDefinitionProvider(pub(super) Arc<BatchService>);
@@ -82,7 +81,8 @@ impl ResourceProvider for JobDefinitionProvider {
 
     async fn create(&self, cx: &Context, creation: &Creation) -> Result<Resource, AwsError> {
         let input = registration(creation, None)?;
-        let made = self.0.register_definition(cx, input, Some(creation.token.clone())).await?;
+        let origin = Origin { token: Some(creation.token.clone()), former: former(&creation.properties) };
+        let made = self.0.register_definition(cx, input, origin).await?;
         Ok(resource("JobDefinitionArn", made.job_definition_arn))
     }
 
@@ -93,25 +93,23 @@ impl ResourceProvider for JobDefinitionProvider {
         old: &Properties,
         new: &Creation,
     ) -> Result<Resource, AwsError> {
-        let name = of_any_revision(physical_id).rsplit('/').next();
+        let name = physical_id.rsplit('/').next().and_then(|local| local.split(':').next());
         let before = Creation { properties: old.clone(), ..new.clone() };
         let (before, after) = (registration(&before, name)?, registration(new, name)?);
         if before == after {
             let found = self.read(cx, physical_id, &new.properties).await?;
             return found.ok_or_else(|| AwsError::internal(format!("{physical_id} is gone")));
         }
-        let token = format!("{}/{physical_id}", cx.request_id);
-        let made = self.0.register_definition(cx, after, Some(token)).await?;
+        let token = Some(format!("{}/{physical_id}", cx.request_id));
+        let made = self.0.register_definition(cx, after, Origin { token, former: former(&new.properties) }).await?;
         Ok(resource("JobDefinitionArn", made.job_definition_arn))
     }
 
     async fn delete(&self, cx: &Context, physical_id: &str, properties: &Properties) -> Result<(), AwsError> {
-        let Some(found) = self.read(cx, physical_id, properties).await? else { return Ok(()) };
-        let latest = self.read(cx, of_any_revision(physical_id), properties).await?;
-        if is_retained(properties) && latest.is_some_and(|latest| latest.physical_id != found.physical_id) {
-            return Ok(());
+        match self.read(cx, physical_id, properties).await? {
+            Some(_) => self.0.retire_definition(cx, physical_id).await,
+            None => Ok(()),
         }
-        self.0.deregister_definition(cx, physical_id).await
     }
 
     async fn read(
