@@ -43,7 +43,7 @@ class TestEnvironments:
         found = pages(batch.describe_compute_environments, "computeEnvironments", computeEnvironments=names, maxResults=2)
         assert [[ce["computeEnvironmentName"] for ce in page] for page in found] == [names[:2], names[2:]]
         batch.update_compute_environment(
-            computeEnvironment=names[0], computeResources={"minvCpus": 4, "maxvCpus": 32, "instanceTypes": ["c5.xlarge"]})
+            computeEnvironment=names[0], computeResources={"minvCpus": 4, "maxvCpus": 32})
         shown = batch.describe_compute_environments(computeEnvironments=names[:1])["computeEnvironments"][0]
         resources = shown["computeResources"]
         assert (resources["maxvCpus"], resources["desiredvCpus"], shown["status"]) == (32, 4, "VALID")

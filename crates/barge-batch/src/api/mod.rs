@@ -14,6 +14,7 @@ mod tags;
 use crate::core::{Platform, Refusal};
 use crate::dispatcher::Alteration;
 use crate::service::BatchService;
+use crate::store::Origin;
 use barge_core::{AwsError, Context};
 use barge_wire::batch::error::client_exception;
 use barge_wire::batch::{
@@ -176,7 +177,7 @@ impl Batch for BatchService {
         cx: &Context,
         input: RegisterJobDefinitionRequest,
     ) -> Result<RegisterJobDefinitionResponse, AwsError> {
-        self.register_definition(cx, input, None).await
+        self.register_definition(cx, input, Origin::default()).await
     }
 
     async fn describe_job_definitions(

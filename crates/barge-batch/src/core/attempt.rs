@@ -188,7 +188,10 @@ impl Step<'_> {
             instance.idle_since = Some(now);
             match instance.condition {
                 Condition::Serving => self.schedule_idle(id, instance_id),
-                Condition::Interrupted => self.let_go(id, instance_id),
+                Condition::Outdated | Condition::Interrupted => {
+                    self.let_go(id, instance_id);
+                    self.scale(id);
+                }
             }
             self.fleet_changed(id);
         }

@@ -2,7 +2,9 @@
 
 use super::hold::Hold;
 use super::timer::{Timer, timers};
-use super::{Dependency, EnvironmentId, InstanceId, JobId, QueueId, ShareId, State, Status, Usage};
+use super::{
+    Condition, Dependency, Environment, EnvironmentId, InstanceId, JobId, QueueId, ShareId, State, Status, Usage,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl State {
@@ -120,10 +122,13 @@ impl State {
                 let counted = by_instance.remove(id).unwrap_or_default();
                 assert_eq!(counted, instance.used, "{id}");
                 assert_eq!(counted.tasks == 0, instance.idle_since.is_some(), "{id}");
+                assert!(counted.tasks > 0 || instance.condition == Condition::Serving, "{id} stays for nobody");
                 let fits = counted.vcpu_milli <= u64::from(instance.kind.vcpu_milli)
                     && counted.memory_mib <= u64::from(instance.kind.memory_mib);
                 assert!(fits, "more than instance {id} has is given out");
             }
+            let outdated = environment.fleet.instances.values().any(|found| found.condition == Condition::Outdated);
+            assert_eq!(outdated, environment.fleet.is_updating(), "{}", environment.spec.id);
         }
         assert!(by_environment.is_empty() && by_instance.is_empty(), "tasks run where nothing is");
         for (id, consumable) in &self.consumables {
@@ -161,11 +166,12 @@ impl State {
     }
 
     fn check_timers(&self) {
-        let expected: BTreeSet<_> =
-            self.jobs.values().flat_map(|job| timers(job, &self.queues[&job.terms.queue].spec)).collect();
-        let (idle, of_jobs): (BTreeSet<_>, BTreeSet<_>) =
+        let of_jobs = self.jobs.values().flat_map(|job| timers(job, &self.queues[&job.terms.queue].spec));
+        let of_environments = self.environments.values().filter_map(Environment::replacement_timer);
+        let expected: BTreeSet<_> = of_jobs.chain(of_environments).collect();
+        let (idle, others): (BTreeSet<_>, BTreeSet<_>) =
             self.timers.iter().cloned().partition(|(_, timer)| matches!(timer, Timer::Idle(..)));
-        assert_eq!(expected, of_jobs);
+        assert_eq!(expected, others);
         for (_, timer) in idle {
             let Timer::Idle(environment, instance) = timer else { continue };
             assert!(self.environments[&environment].fleet.instances[&instance].idle_since.is_some());

@@ -5,6 +5,7 @@ use super::{
     Job, JobId, JobSpec, Ledger, Machine, QueueId, QueueSpec, Reason, ShareId, TaskId,
 };
 use barge_core::Timestamp;
+use std::time::Duration;
 
 /// How a task ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,8 +76,10 @@ pub enum Interruption {
 /// Something that happened: a command, news of an attempt, or time passing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A compute environment was made or changed.
+    /// A compute environment was made or changed; refused while its instances are being replaced.
     PutEnvironment(EnvironmentSpec),
+    /// A compute environment was changed so that its instances must be replaced. What runs on them may go on for so long.
+    ReplaceInstances(EnvironmentSpec, Duration),
     /// A compute environment shall go.
     DeleteEnvironment(EnvironmentId),
     /// A queue was made or changed.
@@ -186,6 +189,9 @@ pub enum Refusal {
     /// A queue refers to the environment.
     #[error("a queue refers to compute environment {0}")]
     EnvironmentInQueue(EnvironmentId),
+    /// The environment's instances are being replaced.
+    #[error("instances of compute environment {0} are being replaced")]
+    EnvironmentUpdating(EnvironmentId),
     /// Attempts run in the environment.
     #[error("attempts run in compute environment {0}")]
     EnvironmentBusy(EnvironmentId),

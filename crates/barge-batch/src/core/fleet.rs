@@ -91,8 +91,19 @@ impl FleetSpec {
 pub enum Condition {
     /// It does.
     Serving,
+    /// It was made by settings that hold no more: it takes no new tasks, and goes with the last of those that it has.
+    Outdated,
     /// It was interrupted: its tasks are being stopped, and it goes with the last of them.
     Interrupted,
+}
+
+/// Where the replacement of outdated instances stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Replacement {
+    /// What runs on them may go on until then.
+    Until(Timestamp),
+    /// That time is over, and what still ran on them is being stopped.
+    Over,
 }
 
 /// One instance.
@@ -127,6 +138,9 @@ pub struct Fleet {
     pub instances: BTreeMap<InstanceId, Instance>,
     /// How many were ever launched: ids follow from it.
     launched: u64,
+    /// The replacement of outdated instances, while there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) replacement: Option<Replacement>,
 }
 
 /// On which instance each task of an attempt goes, and which instances must be launched or let go before.
@@ -150,6 +164,11 @@ impl Fleet {
     /// Thousandths of a vCPU of all instances: AWS's `desiredvCpus`.
     pub fn vcpu_milli(&self) -> u64 {
         self.instances.values().map(|instance| u64::from(instance.kind.vcpu_milli)).sum()
+    }
+
+    /// Whether outdated instances are being replaced: AWS's status `UPDATING`.
+    pub fn is_updating(&self) -> bool {
+        self.replacement.is_some()
     }
 
     pub(super) fn take(&mut self, id: InstanceId, needs: Needs) {

@@ -195,7 +195,7 @@ pub enum StopCause {
     Terminated(Reason),
     /// It ran longer than it may.
     TimedOut,
-    /// Its Spot capacity was taken away, in AWS's words.
+    /// What it ran on was taken away, in AWS's words.
     Interrupted(Reason),
     /// The main node has ended: the others have nothing to do any more.
     MainEnded,

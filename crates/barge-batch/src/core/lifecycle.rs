@@ -41,9 +41,12 @@ pub fn host_terminated(instance: &str) -> String {
 }
 
 impl Step<'_> {
-    pub(super) fn put_environment(&mut self, spec: EnvironmentSpec) {
+    pub(super) fn put_environment(&mut self, spec: EnvironmentSpec) -> Result<(), Refusal> {
         let id = spec.id.clone();
-        if self.state.environments.contains_key(&id) {
+        if let Some(environment) = self.state.environments.get(&id) {
+            if environment.fleet.is_updating() {
+                return Err(Refusal::EnvironmentUpdating(id));
+            }
             // Their idle time may change.
             self.each_idle(&id, Self::unschedule_idle);
             self.environment(&id).spec = spec;
@@ -53,6 +56,7 @@ impl Step<'_> {
         }
         self.scale(&id);
         self.starts = Starts::Possible;
+        Ok(())
     }
 
     pub(super) fn delete_environment(&mut self, id: &EnvironmentId) -> Result<(), Refusal> {

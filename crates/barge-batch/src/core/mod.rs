@@ -23,6 +23,7 @@ mod job;
 pub mod lifecycle;
 pub mod pool;
 mod queue;
+mod replacement;
 mod restore;
 mod retry;
 mod scaling;
@@ -37,7 +38,7 @@ pub mod why;
 pub use array::{Array, Closed, Tally};
 pub use consumable::{Consumable, ConsumableKind};
 pub use event::{Effect, Event, Interruption, Known, Memory, Outcome, Refusal, Success};
-pub use fleet::{Condition, Fleet, FleetSpec, Instance, InstanceType, Strategy};
+pub use fleet::{Condition, Fleet, FleetSpec, Instance, InstanceType, Replacement, Strategy};
 pub use ids::{
     AttemptId, ConsumableId, EnvironmentId, InstanceId, JobId, Name, NotAnId, QueueId, Reason, ShareId, TaskId,
 };

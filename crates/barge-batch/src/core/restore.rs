@@ -191,6 +191,7 @@ impl State {
             }
         }
         for environment in self.environments.values() {
+            self.timers.extend(environment.replacement_timer());
             let Some(fleet) = &environment.spec.fleet else { continue };
             for (since, instance) in environment.fleet.idle() {
                 self.timers.insert((since + fleet.idle_time, Timer::Idle(environment.spec.id.clone(), instance)));

@@ -61,6 +61,7 @@ impl Step<'_> {
         self.unschedule_idle(id, instance);
         let gone = self.environment(id).fleet.instances.remove(&instance).expect("an instance goes once");
         assert_eq!(gone.used.tasks, 0, "an instance goes while tasks are on it");
+        self.settle_replacement(id);
         self.fleet_changed(id);
         self.starts = Starts::Possible;
     }

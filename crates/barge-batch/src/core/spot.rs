@@ -1,17 +1,15 @@
 //! What Spot can take away, and what that does.
 
-use super::lifecycle::{SPOT_TASK_INTERRUPTED, host_terminated};
+use super::lifecycle::SPOT_TASK_INTERRUPTED;
 use super::step::Step;
-use super::{
-    Condition, EnvironmentId, EnvironmentKind, InstanceId, Interruption, Job, JobId, Reason, Refusal, State, StopCause,
-};
+use super::{Condition, EnvironmentId, EnvironmentKind, InstanceId, Interruption, Refusal, State, StopCause};
 
 /// Everything that Spot could take away now.
 pub fn spot_targets(state: &State) -> Vec<Interruption> {
     let mut targets = Vec::new();
     for environment in state.environments().filter(|environment| environment.spec.kind == EnvironmentKind::Spot) {
-        let serving = environment.fleet.instances.iter().filter(|(_, found)| found.condition == Condition::Serving);
-        targets.extend(serving.map(|(id, _)| Interruption::Instance(environment.spec.id.clone(), *id)));
+        let there = environment.fleet.instances.iter().filter(|(_, found)| found.condition != Condition::Interrupted);
+        targets.extend(there.map(|(id, _)| Interruption::Instance(environment.spec.id.clone(), *id)));
     }
     let on_fargate_spot =
         |id| state.environment(id).is_some_and(|environment| environment.spec.kind == EnvironmentKind::FargateSpot);
@@ -46,7 +44,8 @@ impl Step<'_> {
             return Err(Refusal::NothingToInterrupt);
         }
         let found = environment.fleet.instances.get_mut(&instance);
-        let found = found.filter(|found| found.condition == Condition::Serving).ok_or(Refusal::NothingToInterrupt)?;
+        let found =
+            found.filter(|found| found.condition != Condition::Interrupted).ok_or(Refusal::NothingToInterrupt)?;
         found.condition = Condition::Interrupted;
         let idle = found.used.tasks == 0;
         self.fleet_changed(id);
@@ -55,19 +54,8 @@ impl Step<'_> {
             self.scale(id);
             return Ok(());
         }
-        let on_it = |job: &&Job| {
-            job.live.as_ref().is_some_and(|live| {
-                live.environment == *id
-                    && live.stopping.is_none()
-                    && live.tasks.iter().any(|task| task.instance == Some(instance))
-            })
-        };
-        let mut jobs: Vec<(u64, JobId)> = self.state.jobs.values().filter(on_it).map(|job| (job.seq, job.id)).collect();
-        jobs.sort_unstable();
-        let reason: Reason = host_terminated(&instance.to_string()).into();
-        for (_, job) in jobs {
-            self.stop(job, StopCause::Interrupted(reason.clone()));
-        }
+        self.settle_replacement(id);
+        self.stop_on(id, Condition::Interrupted);
         Ok(())
     }
 }

@@ -39,7 +39,8 @@ pub struct State {
 pub fn apply(state: &mut State, now: Timestamp, event: Event) -> Result<Vec<Effect>, Refusal> {
     let mut step = Step::begin(state, now);
     match event {
-        Event::PutEnvironment(spec) => step.put_environment(spec),
+        Event::PutEnvironment(spec) => step.put_environment(spec)?,
+        Event::ReplaceInstances(spec, grace) => step.replace_instances(spec, grace)?,
         Event::DeleteEnvironment(id) => step.delete_environment(&id)?,
         Event::PutQueue(spec) => step.put_queue(spec)?,
         Event::DeleteQueue(id) => step.delete_queue(&id)?,

@@ -19,6 +19,8 @@ pub(super) enum Timer {
     Limit(JobId),
     /// The instance has been idle for as long as it may.
     Idle(EnvironmentId, InstanceId),
+    /// What runs on the environment's outdated instances has gone on for as long as it may.
+    Replacement(EnvironmentId),
 }
 
 /// Everything that will be due for a job as it is.
@@ -52,6 +54,7 @@ impl Step<'_> {
                 Timer::Tell(job) => self.tell_blocked(job),
                 Timer::Limit(job) => self.end_blocked(job),
                 Timer::Idle(environment, instance) => self.end_idle(&environment, instance),
+                Timer::Replacement(environment) => self.end_replacement(&environment),
             }
         }
     }

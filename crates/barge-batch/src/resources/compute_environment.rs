@@ -1,43 +1,56 @@
 //! `AWS::Batch::ComputeEnvironment`.
+//!
+//! Where instances would have to be replaced, either a new environment takes the old one's place, or an infrastructure update
+//! replaces them: `ReplaceComputeEnvironment` says which.
 
-use super::disposal::{Disposable, dispose};
-use super::{completed, in_capitals, kept, resource, update_tags};
+mod changes;
+
+use super::disposal::{Disposable, LOOK, dispose};
+use super::{completed, kept, resource};
 use crate::BatchService;
 use async_trait::async_trait;
-use barge_core::resource::PropertyType::{Map, String as Text};
+use barge_core::resource::PropertyType::{Boolean, Map, String as Text};
 use barge_core::resource::{Creation, Properties, Reading, Resource, ResourceProvider, ResourceSchema, property};
 use barge_core::{AwsError, Context, Document};
 use barge_wire::batch::{
-    Batch, CEState, CreateComputeEnvironmentRequest, DescribeComputeEnvironmentsRequest,
-    UpdateComputeEnvironmentRequest,
+    Batch, CEState, CEStatus, DescribeComputeEnvironmentsRequest, UpdateComputeEnvironmentRequest,
 };
-use barge_wire::from_properties;
-use indexmap::IndexMap;
+use changes::{RESOURCES, SPELLINGS};
 use std::sync::Arc;
 
 const SCHEMA: ResourceSchema = ResourceSchema {
     type_name: "AWS::Batch::ComputeEnvironment",
     properties: &[
         property("ComputeEnvironmentName", Text).replaces(),
-        property("Type", Text).required().replaces(),
+        property("Type", Text).required().may_replace(),
         property("State", Text),
-        property("ComputeResources", Map).open(&["Tags"]),
+        property(RESOURCES, Map).may_replace().open(&["Tags"]),
         property("ServiceRole", Text),
-        property("Tags", Map).open(&["Tags"]),
+        property("ReplaceComputeEnvironment", Boolean).write_only(),
+        property("UpdatePolicy", Map),
+        property("Tags", Map).replaces().open(&["Tags"]),
     ],
     attributes: &["ComputeEnvironmentArn"],
 };
 
 pub(super) struct ComputeEnvironmentProvider(pub(super) Arc<BatchService>);
 
-fn normalized(properties: &Document) -> IndexMap<String, Document> {
-    let mut properties = properties.as_map().cloned().unwrap_or_default();
-    in_capitals(&mut properties, "Type");
-    in_capitals(&mut properties, "State");
-    if let Some(Document::Map(resources)) = properties.get_mut("ComputeResources") {
-        in_capitals(resources, "Type");
+impl ComputeEnvironmentProvider {
+    /// Waits until no instances are being replaced: until then an environment takes no change. The update policy says how
+    /// long that can last.
+    async fn settle(&self, cx: &Context, arn: &str) -> Result<(), AwsError> {
+        loop {
+            let input = DescribeComputeEnvironmentsRequest {
+                compute_environments: Some(vec![arn.to_owned()]),
+                ..DescribeComputeEnvironmentsRequest::default()
+            };
+            let found = self.0.describe_compute_environments(cx, input).await?.compute_environments;
+            if !found.into_iter().flatten().any(|found| found.status == Some(CEStatus::Updating)) {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
-    properties
 }
 
 #[async_trait]
@@ -47,27 +60,30 @@ impl ResourceProvider for ComputeEnvironmentProvider {
     }
 
     async fn create(&self, cx: &Context, creation: &Creation) -> Result<Resource, AwsError> {
-        let properties = Document::Map(normalized(&completed(creation, "ComputeEnvironmentName")));
-        let input: CreateComputeEnvironmentRequest = from_properties(&properties)?;
+        let input = changes::creation(&completed(creation, "ComputeEnvironmentName"))?;
         let made = self.0.create_environment(cx, input, Some(creation.token.clone())).await?;
-        Ok(resource("ComputeEnvironmentArn", made.compute_environment_arn.unwrap_or_default()))
+        let arn = made.compute_environment_arn.unwrap_or_default();
+        if let Some(policy) = changes::completion(&arn, &creation.properties)? {
+            self.0.update_environment(cx, policy).await?;
+        }
+        Ok(resource("ComputeEnvironmentArn", arn))
+    }
+
+    fn replaces(&self, old: &Properties, new: &Properties) -> bool {
+        changes::replaces(old, new)
     }
 
     async fn update(
         &self,
         cx: &Context,
         physical_id: &str,
-        _old: &Properties,
+        old: &Properties,
         new: &Creation,
     ) -> Result<Resource, AwsError> {
-        let mut change = normalized(&new.properties);
-        for kept in ["ComputeEnvironmentName", "Type", "Tags"] {
-            change.shift_remove(kept);
-        }
-        change.insert("ComputeEnvironment".to_owned(), physical_id.into());
-        let change: UpdateComputeEnvironmentRequest = from_properties(&Document::Map(change))?;
+        let change = changes::update(physical_id, old, &new.properties)?;
+        self.settle(cx, physical_id).await?;
         self.0.update_environment(cx, change).await?;
-        update_tags(&self.0, cx, physical_id, new).await?;
+        self.settle(cx, physical_id).await?;
         Ok(resource("ComputeEnvironmentArn", physical_id.to_owned()))
     }
 
@@ -89,7 +105,7 @@ impl ResourceProvider for ComputeEnvironmentProvider {
         let found = found.into_iter().flatten().next();
         Ok(found.map(|found| {
             let resource = resource("ComputeEnvironmentArn", found.compute_environment_arn.clone());
-            let mut kept = kept(found, properties);
+            let mut kept = kept(found, properties, &SPELLINGS);
             if let Some(written) = properties.get("ComputeResources")
                 && let Document::Map(members) = &mut kept
                 && let Some(Document::Map(resources)) = members.get_mut("ComputeResources")
@@ -111,6 +127,7 @@ impl Disposable for ComputeEnvironmentProvider {
             state: Some(CEState::Disabled),
             ..UpdateComputeEnvironmentRequest::default()
         };
+        self.settle(cx, arn).await?;
         self.0.update_environment(cx, disable).await.map(drop)
     }
 

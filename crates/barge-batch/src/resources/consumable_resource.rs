@@ -1,6 +1,7 @@
 //! `AWS::Batch::ConsumableResource`.
 
-use super::{completed, in_capitals, kept, update_tags};
+use super::spelling::{Case, Spelling, spelled};
+use super::{completed, kept, update_tags};
 use crate::BatchService;
 use async_trait::async_trait;
 use barge_core::resource::PropertyType::{Integer, Map, String as Text};
@@ -19,10 +20,12 @@ const SCHEMA: ResourceSchema = ResourceSchema {
         property("ConsumableResourceName", Text).replaces(),
         property("TotalQuantity", Integer).required(),
         property("ResourceType", Text).required().replaces(),
-        property("Tags", Map).open(&["Tags"]).replaces(),
+        property("Tags", Map).open(&["Tags"]),
     ],
     attributes: &["ConsumableResourceArn", "AvailableQuantity", "InUseQuantity", "CreatedAt"],
 };
+
+const SPELLINGS: [Spelling; 1] = [(&["ResourceType"], Case::Upper)];
 
 pub(super) struct ConsumableResourceProvider(pub(super) Arc<BatchService>);
 
@@ -50,10 +53,7 @@ impl ResourceProvider for ConsumableResourceProvider {
     }
 
     async fn create(&self, cx: &Context, creation: &Creation) -> Result<Resource, AwsError> {
-        let mut properties = completed(creation, "ConsumableResourceName");
-        if let Document::Map(properties) = &mut properties {
-            in_capitals(properties, "ResourceType");
-        }
+        let properties = spelled(&completed(creation, "ConsumableResourceName"), &SPELLINGS);
         let input: CreateConsumableResourceRequest = from_properties(&properties)?;
         let made = self.0.create_consumable(cx, input, Some(creation.token.clone())).await?;
         self.made(cx, &made.consumable_resource_arn).await
@@ -90,7 +90,7 @@ impl ResourceProvider for ConsumableResourceProvider {
     ) -> Result<Option<Reading>, AwsError> {
         match self.0.describe_consumable(cx, physical_id).await {
             Ok(found) => {
-                let kept = kept(found.clone(), properties);
+                let kept = kept(found.clone(), properties, &SPELLINGS);
                 Ok(Some(Reading::new(&SCHEMA, shown(found), kept)))
             }
             Err(error) if error.is("ClientException") => Ok(None),

@@ -5,8 +5,8 @@ use barge_core::resource::{Properties, ResourceProvider};
 use barge_core::{AwsError, Context};
 use std::time::Duration;
 
-/// Between looks at something that is going.
-const LOOK: Duration = Duration::from_millis(50);
+/// Between looks at something that is going, or changing.
+pub(super) const LOOK: Duration = Duration::from_millis(50);
 /// Looks: five minutes, ten times an attempt's grace.
 const LOOKS: usize = 6000;
 

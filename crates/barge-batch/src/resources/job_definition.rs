@@ -1,11 +1,14 @@
-//! `AWS::Batch::JobDefinition`: each change is a new revision, and the old one is deregistered.
+//! `AWS::Batch::JobDefinition`: each change is a new revision of the same name. The old one is deregistered once the stack has
+//! changed, unless the new one's `ResourceRetentionPolicy` says that it stays.
 
+use super::spelling::{Case, Spelling, spelled};
 use super::{completed, kept, resource};
 use crate::BatchService;
+use crate::store::{Former, Origin};
 use async_trait::async_trait;
 use barge_core::resource::PropertyType::{Boolean, Integer, List, Map, String as Text};
 use barge_core::resource::{Creation, Properties, Reading, Resource, ResourceProvider, ResourceSchema, property};
-use barge_core::{AwsError, Context};
+use barge_core::{AwsError, Context, Document};
 use barge_wire::batch::{Batch, DescribeJobDefinitionsRequest, RegisterJobDefinitionRequest};
 use barge_wire::from_properties;
 use std::sync::Arc;
@@ -14,21 +17,59 @@ const SCHEMA: ResourceSchema = ResourceSchema {
     type_name: "AWS::Batch::JobDefinition",
     properties: &[
         property("JobDefinitionName", Text).replaces(),
-        property("Type", Text).required().replaces(),
-        property("ContainerProperties", Map).replaces(),
-        property("EcsProperties", Map).replaces(),
-        property("NodeProperties", Map).replaces(),
-        property("ConsumableResourceProperties", Map).replaces(),
-        property("Parameters", Map).replaces().open(&["Parameters"]),
-        property("PlatformCapabilities", List).replaces(),
-        property("PropagateTags", Boolean).replaces(),
-        property("RetryStrategy", Map).replaces(),
-        property("SchedulingPriority", Integer).replaces(),
-        property("Timeout", Map).replaces(),
-        property("Tags", Map).open(&["Tags"]).replaces(),
+        property("Type", Text).required(),
+        property("ContainerProperties", Map),
+        property("EcsProperties", Map),
+        property("NodeProperties", Map),
+        property("ConsumableResourceProperties", Map),
+        property("Parameters", Map).open(&["Parameters"]),
+        property("PlatformCapabilities", List),
+        property("PropagateTags", Boolean),
+        property("RetryStrategy", Map),
+        property("SchedulingPriority", Integer),
+        property("Timeout", Map),
+        property(RETENTION, Map).write_only(),
+        property("Tags", Map).open(&["Tags"]),
     ],
     attributes: &["JobDefinitionArn"],
 };
+
+const RETENTION: &str = "ResourceRetentionPolicy";
+
+const SPELLINGS: [Spelling; 12] = [
+    (&["Type"], Case::Lower),
+    (&["PlatformCapabilities"], Case::Upper),
+    (&["RetryStrategy", "EvaluateOnExit", "Action"], Case::Upper),
+    (&["ContainerProperties", "ResourceRequirements", "Type"], Case::Upper),
+    (&["ContainerProperties", "LogConfiguration", "LogDriver"], Case::Lower),
+    (&["ContainerProperties", "NetworkConfiguration", "AssignPublicIp"], Case::Upper),
+    (&["NodeProperties", "NodeRangeProperties", "Container", "ResourceRequirements", "Type"], Case::Upper),
+    (&["NodeProperties", "NodeRangeProperties", "Container", "LogConfiguration", "LogDriver"], Case::Lower),
+    (&["EcsProperties", "TaskProperties", "NetworkConfiguration", "AssignPublicIp"], Case::Upper),
+    (&["EcsProperties", "TaskProperties", "Containers", "ResourceRequirements", "Type"], Case::Upper),
+    (&["EcsProperties", "TaskProperties", "Containers", "LogConfiguration", "LogDriver"], Case::Lower),
+    (&["EcsProperties", "TaskProperties", "Containers", "DependsOn", "Condition"], Case::Upper),
+];
+
+/// The registration that a template declares, for a definition of this name or of that which the template gives.
+fn registration(creation: &Creation, name: Option<&str>) -> Result<RegisterJobDefinitionRequest, AwsError> {
+    let properties = spelled(&completed(creation, "JobDefinitionName"), &SPELLINGS);
+    let mut properties = properties.as_map().cloned().unwrap_or_default();
+    properties.shift_remove(RETENTION);
+    if let Some(name) = name {
+        properties.insert("JobDefinitionName".to_owned(), name.into());
+    }
+    from_properties(&Document::Map(properties))
+}
+
+/// What becomes of the revision in whose place comes the one with these properties.
+fn former(properties: &Properties) -> Former {
+    let skip = properties.get(RETENTION).and_then(|policy| policy.get("SkipDeregisterOnUpdate"));
+    match skip.and_then(Document::scalar_text).as_deref() {
+        Some("true") => Former::Kept,
+        _ => Former::Deregistered,
+    }
+}
 
 pub(super) struct JobDefinitionProvider(pub(super) Arc<BatchService>);
 
@@ -39,8 +80,9 @@ impl ResourceProvider for JobDefinitionProvider {
     }
 
     async fn create(&self, cx: &Context, creation: &Creation) -> Result<Resource, AwsError> {
-        let input: RegisterJobDefinitionRequest = from_properties(&completed(creation, "JobDefinitionName"))?;
-        let made = self.0.register_definition(cx, input, Some(creation.token.clone())).await?;
+        let input = registration(creation, None)?;
+        let origin = Origin { token: Some(creation.token.clone()), former: former(&creation.properties) };
+        let made = self.0.register_definition(cx, input, origin).await?;
         Ok(resource("JobDefinitionArn", made.job_definition_arn))
     }
 
@@ -48,17 +90,26 @@ impl ResourceProvider for JobDefinitionProvider {
         &self,
         cx: &Context,
         physical_id: &str,
-        _old: &Properties,
+        old: &Properties,
         new: &Creation,
     ) -> Result<Resource, AwsError> {
-        // Only where nothing that makes a revision differs: then it is as it should be.
-        let found = self.read(cx, physical_id, &new.properties).await?;
-        found.map(|found| found.resource).ok_or_else(|| AwsError::internal(format!("{physical_id} is gone")))
+        let name = physical_id.rsplit('/').next().and_then(|local| local.split(':').next());
+        let before = Creation { properties: old.clone(), ..new.clone() };
+        let (before, after) = (registration(&before, name)?, registration(new, name)?);
+        if before == after {
+            let found = self.read(cx, physical_id, &new.properties).await?;
+            return found
+                .map(|found| found.resource)
+                .ok_or_else(|| AwsError::internal(format!("{physical_id} is gone")));
+        }
+        let token = Some(format!("{}/{physical_id}", cx.request_id));
+        let made = self.0.register_definition(cx, after, Origin { token, former: former(&new.properties) }).await?;
+        Ok(resource("JobDefinitionArn", made.job_definition_arn))
     }
 
     async fn delete(&self, cx: &Context, physical_id: &str, properties: &Properties) -> Result<(), AwsError> {
         match self.read(cx, physical_id, properties).await? {
-            Some(_) => self.0.deregister_definition(cx, physical_id).await,
+            Some(_) => self.0.retire_definition(cx, physical_id).await,
             None => Ok(()),
         }
     }
@@ -77,7 +128,7 @@ impl ResourceProvider for JobDefinitionProvider {
         let active = found.into_iter().flatten().find(|found| found.status.as_deref() == Some("ACTIVE"));
         Ok(active.map(|found| {
             let resource = resource("JobDefinitionArn", found.job_definition_arn.clone());
-            Reading::new(&SCHEMA, resource, kept(found, properties))
+            Reading::new(&SCHEMA, resource, kept(found, properties, &SPELLINGS))
         }))
     }
 }

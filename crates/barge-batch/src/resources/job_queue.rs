@@ -1,7 +1,8 @@
 //! `AWS::Batch::JobQueue`.
 
 use super::disposal::{Disposable, dispose};
-use super::{completed, in_capitals, kept, resource, update_tags};
+use super::spelling::{Case, Spelling, spelled};
+use super::{completed, kept, resource, update_tags};
 use crate::BatchService;
 use async_trait::async_trait;
 use barge_core::resource::PropertyType::{Integer, List, Map, String as Text};
@@ -9,7 +10,6 @@ use barge_core::resource::{Creation, Properties, Reading, Resource, ResourceProv
 use barge_core::{AwsError, Context, Document};
 use barge_wire::batch::{Batch, CreateJobQueueRequest, DescribeJobQueuesRequest, JQState, UpdateJobQueueRequest};
 use barge_wire::from_properties;
-use indexmap::IndexMap;
 use std::sync::Arc;
 
 const SCHEMA: ResourceSchema = ResourceSchema {
@@ -29,11 +29,12 @@ const SCHEMA: ResourceSchema = ResourceSchema {
 
 pub(super) struct JobQueueProvider(pub(super) Arc<BatchService>);
 
-fn normalized(properties: &Document) -> IndexMap<String, Document> {
-    let mut properties = properties.as_map().cloned().unwrap_or_default();
-    in_capitals(&mut properties, "State");
-    properties
-}
+const SPELLINGS: [Spelling; 4] = [
+    (&["State"], Case::Upper),
+    (&["JobQueueType"], Case::Upper),
+    (&["JobStateTimeLimitActions", "Action"], Case::Upper),
+    (&["JobStateTimeLimitActions", "State"], Case::Upper),
+];
 
 #[async_trait]
 impl ResourceProvider for JobQueueProvider {
@@ -42,7 +43,7 @@ impl ResourceProvider for JobQueueProvider {
     }
 
     async fn create(&self, cx: &Context, creation: &Creation) -> Result<Resource, AwsError> {
-        let properties = Document::Map(normalized(&completed(creation, "JobQueueName")));
+        let properties = spelled(&completed(creation, "JobQueueName"), &SPELLINGS);
         let input: CreateJobQueueRequest = from_properties(&properties)?;
         let made = self.0.create_queue(cx, input, Some(creation.token.clone())).await?;
         Ok(resource("JobQueueArn", made.job_queue_arn))
@@ -55,7 +56,7 @@ impl ResourceProvider for JobQueueProvider {
         _old: &Properties,
         new: &Creation,
     ) -> Result<Resource, AwsError> {
-        let mut change = normalized(&new.properties);
+        let mut change = spelled(&new.properties, &SPELLINGS).as_map().cloned().unwrap_or_default();
         for kept in ["JobQueueName", "JobQueueType", "Tags"] {
             change.shift_remove(kept);
         }
@@ -86,7 +87,7 @@ impl ResourceProvider for JobQueueProvider {
         let found = found.into_iter().flatten().next();
         Ok(found.map(|found| {
             let resource = resource("JobQueueArn", found.job_queue_arn.clone());
-            Reading::new(&SCHEMA, resource, kept(found, properties))
+            Reading::new(&SCHEMA, resource, kept(found, properties, &SPELLINGS))
         }))
     }
 }

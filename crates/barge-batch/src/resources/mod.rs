@@ -6,12 +6,13 @@ mod disposal;
 mod job_definition;
 mod job_queue;
 mod scheduling_policy;
+mod spelling;
 
 use crate::BatchService;
 use barge_core::resource::{Creation, Properties, Resource, ResourceProvider};
 use barge_core::{AwsError, Context, Document};
 use barge_wire::{Typed, to_properties};
-use indexmap::IndexMap;
+use spelling::{Spelling, spelled};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -64,42 +65,9 @@ async fn update_tags(service: &BatchService, cx: &Context, arn: &str, new: &Crea
     Ok(())
 }
 
-/// Members whose words Batch keeps in capitals, whatever case they are written in.
-const CAPITALS: [&str; 4] = ["Action", "ResourceType", "State", "Type"];
-
-/// What a resource's description tells, as the template writes it.
-fn kept<T: Typed>(found: T, properties: &Properties) -> Properties {
+/// What a resource's description tells, with enumerations spelled as the template spells them.
+fn kept<T: Typed>(found: T, properties: &Properties, spellings: &[Spelling]) -> Properties {
     let mut kept = to_properties(found);
-    as_written(&mut kept, properties);
+    spelling::as_written(&mut kept, &spelled(properties, spellings), properties);
     kept
-}
-
-/// Gives words that differ from the template's only in case the template's.
-fn as_written(now: &mut Document, written: &Document) {
-    match (now, written) {
-        (Document::Map(now), Document::Map(written)) => {
-            for (name, value) in now {
-                match (value, written.get(name)) {
-                    (Document::String(word), Some(Document::String(written)))
-                        if CAPITALS.contains(&name.as_str()) && word.eq_ignore_ascii_case(written) =>
-                    {
-                        word.clone_from(written);
-                    }
-                    (value, Some(written)) => as_written(value, written),
-                    (_, None) => {}
-                }
-            }
-        }
-        (Document::List(now), Document::List(written)) => {
-            now.iter_mut().zip(written).for_each(|(now, written)| as_written(now, written));
-        }
-        _ => {}
-    }
-}
-
-/// The map's entry in capitals: templates may write enumerations of Batch in small letters (`managed`).
-fn in_capitals(properties: &mut IndexMap<String, Document>, name: &str) {
-    if let Some(Document::String(text)) = properties.get_mut(name) {
-        text.make_ascii_uppercase();
-    }
 }

@@ -17,7 +17,7 @@ const SCHEMA: ResourceSchema = ResourceSchema {
     properties: &[
         property("Name", Text).replaces(),
         property("FairsharePolicy", Map),
-        property("Tags", Map).open(&["Tags"]).replaces(),
+        property("Tags", Map).open(&["Tags"]),
     ],
     attributes: &["Arn"],
 };
@@ -72,6 +72,6 @@ impl ResourceProvider for SchedulingPolicyProvider {
             .into_iter()
             .flatten()
             .next()
-            .map(|found| Reading::new(&SCHEMA, resource("Arn", found.arn.clone()), kept(found, properties))))
+            .map(|found| Reading::new(&SCHEMA, resource("Arn", found.arn.clone()), kept(found, properties, &[]))))
     }
 }

@@ -18,6 +18,8 @@ mod cases_capacity;
 #[cfg(test)]
 mod cases_nodes;
 #[cfg(test)]
+mod cases_replacement;
+#[cfg(test)]
 mod cases_shares;
 
 pub use engine::Run;

@@ -121,7 +121,8 @@ impl Soak {
             84..88 => self.on_some_job(Simulation::cancel),
             88..92 => self.on_some_job(Simulation::terminate),
             92..94 => self.lose(),
-            94..97 => self.interrupt(),
+            94..96 => self.interrupt(),
+            96 => self.replace_instances(),
             97 => self.switch(),
             98 => self.set_clock(),
             _ => self.sim.settle(),
@@ -248,7 +249,19 @@ impl Soak {
         let name = *self.dice.pick(&["fargate-one", "fargate-two", "ec2"]).unwrap_or(&"ec2");
         let mut spec = self.sim.state().environment(&name.into()).expect("it was made").spec.clone();
         spec.switch = if self.dice.once_in(3) { Switch::Disabled } else { Switch::Enabled };
-        self.sim.put(spec);
+        let updating = self.is_updating(name);
+        assert_eq!(self.sim.try_put(spec).is_err(), updating);
+    }
+
+    fn replace_instances(&mut self) {
+        let spec = self.sim.state().environment(&"ec2".into()).expect("it was made").spec.clone();
+        let updating = self.is_updating("ec2");
+        let grace = Duration::from_secs(self.dice.below(3) * 40);
+        assert_eq!(self.sim.replace_instances(spec, grace).is_err(), updating);
+    }
+
+    fn is_updating(&self, environment: &str) -> bool {
+        self.sim.state().environment(&environment.into()).is_some_and(|found| found.fleet.is_updating())
     }
 
     fn set_clock(&mut self) {
@@ -278,6 +291,7 @@ impl Soak {
     }
 
     fn finish(&mut self) {
+        self.sim.settle();
         for name in ["fargate-one", "fargate-two", "ec2"] {
             let mut spec = self.sim.state().environment(&name.into()).expect("it was made").spec.clone();
             spec.switch = Switch::Enabled;

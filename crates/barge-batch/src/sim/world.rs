@@ -125,10 +125,29 @@ impl Simulation {
     /// Adds or changes an environment.
     ///
     /// # Panics
-    /// Never: environments are not refused.
+    /// Where its instances are being replaced.
     pub fn put(&mut self, spec: EnvironmentSpec) {
-        self.rows.environments.insert(spec.id.clone(), spec.clone());
-        self.event(Event::PutEnvironment(spec)).expect("environments are never refused");
+        self.try_put(spec).expect("nothing is being replaced");
+    }
+
+    /// Adds or changes an environment.
+    pub fn try_put(&mut self, spec: EnvironmentSpec) -> Result<(), Refusal> {
+        self.change_environment(spec.clone(), Event::PutEnvironment(spec))
+    }
+
+    /// Changes an environment and replaces its instances; what runs on them may go on for so long.
+    pub fn replace_instances(&mut self, spec: EnvironmentSpec, grace: Duration) -> Result<(), Refusal> {
+        self.change_environment(spec.clone(), Event::ReplaceInstances(spec, grace))
+    }
+
+    fn change_environment(&mut self, spec: EnvironmentSpec, event: Event) -> Result<(), Refusal> {
+        let id = spec.id.clone();
+        let before = self.rows.environments.insert(id.clone(), spec);
+        let result = self.event(event);
+        if result.is_err() {
+            self.rows.environments.extend(before.map(|spec| (id, spec)));
+        }
+        result
     }
 
     /// Adds or changes a queue; nothing happens where an environment is missing.

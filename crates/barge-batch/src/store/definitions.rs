@@ -12,6 +12,25 @@ use std::collections::BTreeMap;
 pub(crate) struct StoredDefinition {
     pub(crate) definition: JobDefinition,
     pub(crate) active: bool,
+    pub(crate) former: Former,
+}
+
+/// What becomes of a template's former revision when another takes its place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Former {
+    /// It is deregistered.
+    #[default]
+    Deregistered,
+    /// It stays active.
+    Kept,
+}
+
+/// Where a revision comes from; by default from a call of the API.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origin {
+    /// The token of a template's creation or update: it registers once.
+    pub(crate) token: Option<String>,
+    pub(crate) former: Former,
 }
 
 /// Which definitions to list, and where to go on.
@@ -27,17 +46,18 @@ pub(crate) struct DefinitionPage {
 }
 
 impl Rows {
-    /// Registers the next revision; `make` builds it from its number. With a `token` that was used before, gives what was
+    /// Registers the next revision; `make` builds it from its number. With a token that was used before, gives what was
     /// registered then.
     pub(crate) async fn register(
         &self,
         scope: Scope,
         name: String,
-        token: Option<String>,
+        origin: Origin,
         make: impl FnOnce(i64) -> JobDefinition + Send + 'static,
     ) -> Result<JobDefinition, AwsError> {
         self.store
             .write(move |tx| {
+                let Origin { token, former } = origin;
                 if let Some(found) = by_token(tx, &scope, token.as_deref())? {
                     return Ok(found);
                 }
@@ -50,9 +70,9 @@ impl Rows {
                 let revision = last.unwrap_or(0) + 1;
                 let definition = make(revision);
                 sql(tx.execute(
-                    "INSERT INTO batch_definitions (account, region, name, revision, active, token, body)
-                     VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6)",
-                    params![account, region, name, revision, token, text(&definition)?],
+                    "INSERT INTO batch_definitions (account, region, name, revision, active, token, body, keeps_former)
+                     VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7)",
+                    params![account, region, name, revision, token, text(&definition)?, former == Former::Kept],
                 ))?;
                 Ok(definition)
             })
@@ -84,7 +104,7 @@ impl Rows {
                 let values: [&dyn ToSql; 8] =
                     [&account, &region, &name, &active, &after_name, &after_revision, &limit, &shown_since];
                 let mut statement = sql(conn.prepare_cached(
-                    "SELECT active, body FROM batch_definitions
+                    "SELECT active, body, keeps_former FROM batch_definitions
                      WHERE account = ?1 AND region = ?2 AND (?3 IS NULL OR name = ?3)
                        AND (?4 IS NULL OR active = ?4) AND (name, revision) > (?5, ?6)
                        AND (active OR coalesce(inactive_since, ?8) >= ?8)
@@ -158,7 +178,7 @@ fn find(
     revision: Option<i64>,
 ) -> Result<Option<StoredDefinition>, AwsError> {
     let mut statement = sql(conn.prepare_cached(
-        "SELECT active, body FROM batch_definitions
+        "SELECT active, body, keeps_former FROM batch_definitions
          WHERE account = ?1 AND region = ?2 AND name = ?3
            AND (revision = ?4 OR (?4 IS NULL AND active)) ORDER BY revision DESC LIMIT 1",
     ))?;
@@ -167,12 +187,13 @@ fn find(
     row.map(stored).transpose()
 }
 
-fn columns(row: &rusqlite::Row<'_>) -> rusqlite::Result<(bool, String)> {
-    Ok((row.get(0)?, row.get(1)?))
+fn columns(row: &rusqlite::Row<'_>) -> rusqlite::Result<(bool, String, bool)> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
 }
 
-fn stored((active, body): (bool, String)) -> Result<StoredDefinition, AwsError> {
+fn stored((active, body, keeps_former): (bool, String, bool)) -> Result<StoredDefinition, AwsError> {
     let mut definition: JobDefinition = parse(&body)?;
     definition.status = Some(if active { "ACTIVE" } else { "INACTIVE" }.to_owned());
-    Ok(StoredDefinition { definition, active })
+    let former = if keeps_former { Former::Kept } else { Former::Deregistered };
+    Ok(StoredDefinition { definition, active, former })
 }

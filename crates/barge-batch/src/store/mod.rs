@@ -13,7 +13,7 @@ mod outbox;
 mod resources;
 
 pub(crate) use changes::{Changes, NewJob, Write};
-pub(crate) use definitions::{DefinitionPage, StoredDefinition};
+pub(crate) use definitions::{DefinitionPage, Former, Origin, StoredDefinition};
 pub(crate) use jobs::{ChildFilter, JobFilter, StoredJob};
 pub(crate) use load::Loaded;
 pub(crate) use outbox::{Notice, Told};
@@ -84,6 +84,9 @@ const STEPS: &[&str] = &[
 ",
     "
     ALTER TABLE batch_definitions ADD COLUMN inactive_since INTEGER;
+",
+    "
+    ALTER TABLE batch_definitions ADD COLUMN keeps_former INTEGER NOT NULL DEFAULT 0;
 ",
 ];
 

@@ -24,7 +24,7 @@ use super::names::DefinitionRef;
 use super::{names, paging, refuse};
 use crate::core::Platform;
 use crate::service::BatchService;
-use crate::store::{DefinitionPage, StoredDefinition};
+use crate::store::{DefinitionPage, Former, StoredDefinition};
 use barge_core::{AwsError, Context};
 use barge_wire::batch::error::client_exception;
 use barge_wire::batch::{
@@ -92,6 +92,20 @@ impl BatchService {
         let revision = revision.ok_or_else(|| client_exception("The job definition's revision is not provided."))?;
         let now = self.ambient.clock.now();
         self.rows.deregister(cx.scope.clone(), name, revision, now).await?.ok_or_else(missing)
+    }
+
+    /// Makes a template's revision inactive, unless a later one, which has taken its place, says that it stays.
+    pub(crate) async fn retire_definition(&self, cx: &Context, arn: &str) -> Result<(), AwsError> {
+        let of = names::definition(cx, arn);
+        let latest = match &of {
+            Some(DefinitionRef { name, .. }) => self.rows.definition(cx.scope.clone(), name.clone(), None).await?,
+            None => None,
+        };
+        let revision = of.and_then(|of| of.revision);
+        match latest {
+            Some(latest) if latest.former == Former::Kept && Some(latest.definition.revision) > revision => Ok(()),
+            _ => self.deregister_definition(cx, arn).await,
+        }
     }
 
     /// The active definition that a submission names.

@@ -4,6 +4,7 @@ use super::{Place, check_consumables, check_container, check_retries, check_time
 use crate::api::{names, refuse, tags};
 use crate::core::Platform;
 use crate::service::BatchService;
+use crate::store::Origin;
 use barge_core::{AwsError, Context};
 use barge_wire::batch::error::client_exception;
 use barge_wire::batch::{
@@ -12,12 +13,12 @@ use barge_wire::batch::{
 use std::collections::BTreeMap;
 
 impl BatchService {
-    /// Registers a definition's next revision; once where it comes with the token of a template's resource.
+    /// Registers a definition's next revision; once where it comes with a template's token.
     pub(crate) async fn register_definition(
         &self,
         cx: &Context,
         input: RegisterJobDefinitionRequest,
-        token: Option<String>,
+        origin: Origin,
     ) -> Result<RegisterJobDefinitionResponse, AwsError> {
         check(cx, &input)?;
         let RegisterJobDefinitionRequest {
@@ -56,7 +57,7 @@ impl BatchService {
             consumable_resource_properties,
             ..JobDefinition::default()
         };
-        let made = self.rows.register(cx.scope.clone(), name, token, made).await?;
+        let made = self.rows.register(cx.scope.clone(), name, origin, made).await?;
         Ok(RegisterJobDefinitionResponse {
             job_definition_name: made.job_definition_name,
             job_definition_arn: made.job_definition_arn,

@@ -1,16 +1,17 @@
 //! CreateComputeEnvironment and UpdateComputeEnvironment.
 
+use super::update::{self, Consequence};
 use super::{KIND, has_instances, missing, provided, put, resources};
-use crate::api::{filled, names, nothing, refuse, tags};
+use crate::api::{names, nothing, refuse, tags};
 use crate::core::EnvironmentId;
 use crate::service::BatchService;
 use crate::store::EnvironmentRow;
 use barge_core::{AwsError, Context};
 use barge_wire::batch::error::client_exception;
 use barge_wire::batch::{
-    CEState, CEStatus, CEType, CRAllocationStrategy, ComputeEnvironmentDetail, ComputeResource, ComputeResourceUpdate,
-    CreateComputeEnvironmentRequest, CreateComputeEnvironmentResponse, OrchestrationType,
-    UpdateComputeEnvironmentRequest, UpdateComputeEnvironmentResponse,
+    CEState, CEStatus, CEType, ComputeEnvironmentDetail, CreateComputeEnvironmentRequest,
+    CreateComputeEnvironmentResponse, OrchestrationType, UpdateComputeEnvironmentRequest,
+    UpdateComputeEnvironmentResponse, UpdatePolicy,
 };
 use std::collections::BTreeMap;
 
@@ -36,7 +37,7 @@ impl BatchService {
             .alter(move |_, directory| match directory.environment(&id) {
                 Some(old) if old.token.is_some() && old.token == row.token => Ok(nothing()),
                 Some(_) => Err(client_exception("Object already exists")),
-                None => Ok(put(directory, row)),
+                None => Ok(put(directory, row, Consequence::Scaling)),
             })
             .await?;
         Ok(CreateComputeEnvironmentResponse {
@@ -57,8 +58,8 @@ impl BatchService {
         self.dispatcher
             .alter(move |_, directory| {
                 let mut row = directory.environment(&id).cloned().ok_or_else(|| missing(&reference))?;
-                update(&mut row.detail, input)?;
-                Ok(put(directory, row))
+                let consequence = update::apply(&mut row.detail, input)?;
+                Ok(put(directory, row, consequence))
             })
             .await?;
         let name = arn.rsplit('/').next().map(str::to_owned);
@@ -105,103 +106,11 @@ fn detail(
         state: Some(state.unwrap_or(CEState::Enabled)),
         status: Some(CEStatus::Valid),
         status_reason: Some(HEALTHY.to_owned()),
+        update_policy: has_instances(resources.r#type).then(|| update::policy(None, &UpdatePolicy::default())),
         compute_resources: Some(resources),
         service_role: Some(service_role),
         container_orchestration_type: Some(OrchestrationType::Ecs),
         uuid: Some(uuid),
         ..ComputeEnvironmentDetail::default()
     })
-}
-
-fn update(detail: &mut ComputeEnvironmentDetail, input: UpdateComputeEnvironmentRequest) -> Result<(), AwsError> {
-    let UpdateComputeEnvironmentRequest {
-        compute_environment: _,
-        state,
-        unmanagedv_cpus,
-        compute_resources,
-        service_role,
-        update_policy,
-        context,
-        ecs_settings,
-        eks_configuration,
-    } = input;
-    refuse(&[
-        ("unmanagedvCpus", unmanagedv_cpus.is_some()),
-        ("updatePolicy", update_policy.is_some()),
-        ("context", context.is_some()),
-        ("ecsSettings", ecs_settings.is_some()),
-        ("eksConfiguration", eks_configuration.is_some()),
-    ])?;
-    if let Some(state) = state {
-        detail.state = Some(state);
-    }
-    if let Some(role) = service_role {
-        detail.service_role = Some(role);
-    }
-    if let (Some(change), Some(resources)) = (compute_resources, detail.compute_resources.as_mut()) {
-        update_resources(resources, change)?;
-        resources::check(resources)?;
-    }
-    Ok(())
-}
-
-fn update_resources(resources: &mut ComputeResource, change: ComputeResourceUpdate) -> Result<(), AwsError> {
-    let ComputeResourceUpdate {
-        minv_cpus,
-        maxv_cpus,
-        desiredv_cpus,
-        subnets,
-        security_group_ids,
-        allocation_strategy,
-        instance_types,
-        ec2_key_pair,
-        instance_role,
-        tags,
-        placement_group,
-        bid_percentage,
-        launch_template,
-        ec2_configuration,
-        update_to_latest_image_version,
-        r#type,
-        image_id,
-        scaling_policy,
-        managed_instances_provider,
-        capacity_tags,
-    } = change;
-    refuse(&[
-        ("computeResources.launchTemplate", launch_template.is_some()),
-        ("computeResources.ec2Configuration", filled(ec2_configuration.as_ref())),
-        ("computeResources.updateToLatestImageVersion", update_to_latest_image_version == Some(true)),
-        ("computeResources.imageId", image_id.is_some()),
-        ("computeResources.scalingPolicy", scaling_policy.is_some()),
-        ("computeResources.managedInstancesProvider", managed_instances_provider.is_some()),
-        ("computeResources.capacityTags", capacity_tags.is_some()),
-    ])?;
-    if let Some(kind) = r#type {
-        if has_instances(kind) != has_instances(resources.r#type) {
-            return Err(client_exception("A compute environment can't change between EC2 and Fargate."));
-        }
-        resources.r#type = kind;
-    }
-    resources.maxv_cpus = maxv_cpus.unwrap_or(resources.maxv_cpus);
-    let strategy = allocation_strategy.and_then(|strategy| CRAllocationStrategy::parse(strategy.as_str()));
-    replace(&mut resources.minv_cpus, minv_cpus);
-    // What it was made with says nothing any more: it follows the demand.
-    resources.desiredv_cpus = desiredv_cpus;
-    replace(&mut resources.subnets, subnets);
-    replace(&mut resources.security_group_ids, security_group_ids);
-    replace(&mut resources.allocation_strategy, strategy);
-    replace(&mut resources.instance_types, instance_types);
-    replace(&mut resources.ec2_key_pair, ec2_key_pair);
-    replace(&mut resources.instance_role, instance_role);
-    replace(&mut resources.tags, tags);
-    replace(&mut resources.placement_group, placement_group);
-    replace(&mut resources.bid_percentage, bid_percentage);
-    Ok(())
-}
-
-fn replace<T>(old: &mut Option<T>, new: Option<T>) {
-    if new.is_some() {
-        *old = new;
-    }
 }

@@ -2,10 +2,10 @@
 //!
 //! Instance types, `minvCpus` and `maxvCpus` are what the core schedules by. Other members that describe instances (roles, keys,
 //! subnets and the like) are kept and shown: containers run on this machine. Members that would change what a job sees are refused.
-//! An update holds from the next attempt on; those that run go on.
 
 mod change;
 mod resources;
+mod update;
 
 use super::{names, no_such, nothing, paging};
 use crate::core::{EnvironmentId, Event, Refusal};
@@ -15,10 +15,11 @@ use crate::store::{EnvironmentRow, Write};
 use barge_core::{AwsError, Context};
 use barge_wire::batch::error::client_exception;
 use barge_wire::batch::{
-    CRType, ComputeEnvironmentDetail, ComputeResource, DescribeComputeEnvironmentsRequest,
+    CEStatus, CRType, ComputeEnvironmentDetail, ComputeResource, DescribeComputeEnvironmentsRequest,
     DescribeComputeEnvironmentsResponse,
 };
 use std::collections::BTreeMap;
+use update::Consequence;
 
 const KIND: &str = "compute-environment";
 
@@ -30,6 +31,7 @@ fn refused(refusal: Refusal) -> AwsError {
     client_exception(match refusal {
         Refusal::EnvironmentEnabled(_) => "Cannot delete, state must be DISABLED".to_owned(),
         Refusal::EnvironmentInQueue(_) => "Cannot delete, found existing JobQueue relationship".to_owned(),
+        Refusal::EnvironmentUpdating(_) => "Cannot update, resource is being modified.".to_owned(),
         Refusal::EnvironmentBusy(_) => "Cannot delete, found active jobs in the compute environment".to_owned(),
         Refusal::NoEnvironment(id) => return missing(id.as_str()),
         other => other.to_string(),
@@ -56,12 +58,13 @@ impl BatchService {
         }
         let next = next_token.as_deref();
         let (mut page, next_token) = paging::page(details, |row| &row.compute_environment_name, max_results, next)?;
-        self.show_desired(&mut page).await?;
+        self.show_instances(&mut page).await?;
         Ok(DescribeComputeEnvironmentsResponse { compute_environments: Some(page), next_token })
     }
 
-    /// Shows the vCPUs of the instances that there are as `desiredvCpus`: AWS changes it with the demand as well.
-    async fn show_desired(&self, page: &mut [ComputeEnvironmentDetail]) -> Result<(), AwsError> {
+    /// Shows the vCPUs of the instances that there are as `desiredvCpus`, which AWS changes with the demand as well, and
+    /// whether instances are being replaced.
+    async fn show_instances(&self, page: &mut [ComputeEnvironmentDetail]) -> Result<(), AwsError> {
         let with_instances = |detail: &ComputeEnvironmentDetail| {
             detail.compute_resources.as_ref().is_some_and(|resources| has_instances(resources.r#type))
         };
@@ -70,15 +73,18 @@ impl BatchService {
         if ids.is_empty() {
             return Ok(());
         }
-        let look = move |state: &crate::core::State, _: &Directory| -> BTreeMap<String, u64> {
-            let found = ids.iter().filter_map(|id| Some((id.to_string(), state.environment(id)?.fleet.vcpu_milli())));
-            found.collect()
+        let look = move |state: &crate::core::State, _: &Directory| -> BTreeMap<String, (u64, bool)> {
+            let fleets = ids.iter().filter_map(|id| Some((id, &state.environment(id)?.fleet)));
+            fleets.map(|(id, fleet)| (id.to_string(), (fleet.vcpu_milli(), fleet.is_updating()))).collect()
         };
-        let desired = self.dispatcher.look(look).await?;
+        let fleets = self.dispatcher.look(look).await?;
         for detail in page {
-            let found = desired.get(&detail.compute_environment_arn);
-            if let (Some(milli), Some(resources)) = (found, &mut detail.compute_resources) {
+            let Some((milli, is_updating)) = fleets.get(&detail.compute_environment_arn) else { continue };
+            if let Some(resources) = &mut detail.compute_resources {
                 resources.desiredv_cpus = i64::try_from(milli.div_ceil(1000)).ok();
+            }
+            if *is_updating {
+                detail.status = Some(CEStatus::Updating);
             }
         }
         Ok(())
@@ -100,8 +106,12 @@ impl BatchService {
     }
 }
 
-fn put(directory: &Directory, row: EnvironmentRow) -> Alteration {
-    let events = vec![Event::PutEnvironment(directory.environment_spec(&row))];
+fn put(directory: &Directory, row: EnvironmentRow, consequence: Consequence) -> Alteration {
+    let spec = directory.environment_spec(&row);
+    let events = vec![match consequence {
+        Consequence::Scaling => Event::PutEnvironment(spec),
+        Consequence::Replacement(grace) => Event::ReplaceInstances(spec, grace),
+    }];
     Alteration { events, refused, writes: vec![Write::PutEnvironment(Box::new(row))] }
 }
 

@@ -5,7 +5,10 @@ use crate::api::{filled, refuse};
 use crate::prices::{Catalog, Spot};
 use barge_core::AwsError;
 use barge_wire::batch::error::client_exception;
-use barge_wire::batch::{CRAllocationStrategy, CRType, ComputeResource};
+use barge_wire::batch::{CRAllocationStrategy, CRType, ComputeResource, Ec2Configuration};
+
+/// Images of Amazon ECS without drivers for GPUs.
+const IMAGE_TYPES: [&str; 2] = ["ECS_AL2", "ECS_AL2023"];
 
 /// Resources with AWS's defaults where nothing is said.
 pub(super) fn completed(mut resources: ComputeResource) -> ComputeResource {
@@ -46,11 +49,11 @@ pub(super) fn check(resources: &ComputeResource) -> Result<(), AwsError> {
         ("computeResources.type ECS_MANAGED_INSTANCES", *r#type == CRType::EcsManagedInstances),
         ("computeResources.imageId", image_id.is_some()),
         ("computeResources.launchTemplate", launch_template.is_some()),
-        ("computeResources.ec2Configuration", filled(ec2_configuration.as_ref())),
         ("computeResources.scalingPolicy", scaling_policy.is_some()),
         ("computeResources.managedInstancesProvider", managed_instances_provider.is_some()),
         ("computeResources.capacityTags", capacity_tags.is_some()),
     ])?;
+    check_images(ec2_configuration.as_deref().unwrap_or_default())?;
     if *maxv_cpus < 1 {
         return Err(client_exception("computeResources.maxvCpus must be at least 1."));
     }
@@ -58,6 +61,22 @@ pub(super) fn check(resources: &ComputeResource) -> Result<(), AwsError> {
         return Err(client_exception("computeResources.subnets must be provided."));
     }
     if has_instances(*r#type) { check_instances(resources) } else { check_fargate(resources) }
+}
+
+/// Checks image types. They are kept and shown: of those without a GPU none changes how a container runs.
+fn check_images(configuration: &[Ec2Configuration]) -> Result<(), AwsError> {
+    if configuration.len() > 2 {
+        return Err(client_exception("computeResources.ec2Configuration can have at most two entries."));
+    }
+    configuration.iter().try_for_each(|entry| {
+        let Ec2Configuration { image_type, image_id_override, batch_image_status: _, image_kubernetes_version } = entry;
+        let known = IMAGE_TYPES.contains(&image_type.as_str());
+        refuse(&[
+            (&format!("computeResources.ec2Configuration.imageType {image_type}"), !known),
+            ("computeResources.ec2Configuration.imageIdOverride", image_id_override.is_some()),
+            ("computeResources.ec2Configuration.imageKubernetesVersion", image_kubernetes_version.is_some()),
+        ])
+    })
 }
 
 fn check_fargate(resources: &ComputeResource) -> Result<(), AwsError> {
@@ -68,6 +87,7 @@ fn check_fargate(resources: &ComputeResource) -> Result<(), AwsError> {
         ("allocationStrategy", resources.allocation_strategy.is_some()),
         ("minvCpus", resources.minv_cpus.is_some()),
         ("desiredvCpus", resources.desiredv_cpus.is_some()),
+        ("ec2Configuration", filled(resources.ec2_configuration.as_ref())),
         ("instanceTypes", filled(resources.instance_types.as_ref())),
         ("ec2KeyPair", resources.ec2_key_pair.is_some()),
         ("instanceRole", resources.instance_role.is_some()),
@@ -159,10 +179,15 @@ mod tests {
         })
     }
 
+    fn images(types: &[&str]) -> Vec<Ec2Configuration> {
+        let image = |name: &&str| Ec2Configuration { image_type: (*name).to_owned(), ..Ec2Configuration::default() };
+        types.iter().map(image).collect()
+    }
+
     #[test]
     fn members_go_together_as_in_the_reference() {
         type Change = fn(&mut ComputeResource);
-        let cases: [(CRType, Change, &str); 14] = [
+        let cases: [(CRType, Change, &str); 20] = [
             (CRType::Ec2, |_| {}, ""),
             (CRType::Spot, |_| {}, ""),
             (CRType::Ec2, |r| r.instance_types = Some(vec!["c5.large".into(), "m5".into()]), ""),
@@ -185,6 +210,29 @@ mod tests {
             (CRType::Spot, |r| r.bid_percentage = Some(101), "computeResources.bidPercentage must be"),
             (CRType::Spot, |r| r.spot_iam_fleet_role = None, "computeResources.spotIamFleetRole must be provided"),
             (CRType::Ec2, |r| r.image_id = Some("ami-1".into()), "computeResources.imageId is not available"),
+            (CRType::Ec2, |r| r.ec2_configuration = Some(images(&["ECS_AL2", "ECS_AL2023"])), ""),
+            (
+                CRType::Ec2,
+                |r| r.ec2_configuration = Some(images(&["ECS_AL2023_NVIDIA"])),
+                "computeResources.ec2Configuration.imageType ECS_AL2023_NVIDIA is not available",
+            ),
+            (
+                CRType::Ec2,
+                |r| r.ec2_configuration = Some(images(&["ECS_AL2"; 3])),
+                "computeResources.ec2Configuration can have at most two",
+            ),
+            (
+                CRType::Ec2,
+                |r| {
+                    let image_id_override = Some("ami-1".to_owned());
+                    let image_type = "ECS_AL2".to_owned();
+                    let image = Ec2Configuration { image_type, image_id_override, ..Ec2Configuration::default() };
+                    r.ec2_configuration = Some(vec![image]);
+                },
+                "computeResources.ec2Configuration.imageIdOverride is not available",
+            ),
+            (CRType::Ec2, |r| r.ec2_configuration = Some(Vec::new()), ""),
+            (CRType::Spot, |r| r.ec2_configuration = Some(images(&["ECS_AL2023"])), ""),
         ];
         for (kind, change, expected) in cases {
             let mut resources = resources(kind);
