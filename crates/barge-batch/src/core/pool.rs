@@ -171,9 +171,13 @@ impl Environment {
         Self { spec, used: Usage::default(), fleet }
     }
 
+    /// Whether it could take the tasks when empty: on instances, those that they need may be larger than they are.
     pub(super) fn could_ever_hold(&self, tasks: &[Needs]) -> bool {
-        let fits = Usage::of(tasks).vcpu_milli <= self.spec.max_vcpu_milli;
-        fits && self.has_type_for(tasks)
+        let max = self.spec.max_vcpu_milli;
+        match &self.spec.fleet {
+            None => Usage::of(tasks).vcpu_milli <= max,
+            Some(spec) => Fleet::default().seats(spec, max, tasks).is_some(),
+        }
     }
 
     /// Whether one of its instance types is large enough for each task.

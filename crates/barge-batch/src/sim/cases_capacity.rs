@@ -231,6 +231,22 @@ fn a_job_larger_than_every_type_waits_with_the_reason() {
 }
 
 #[test]
+fn a_job_whose_instances_are_more_than_the_maximum_waits_aside() {
+    // The maximum, the job's nodes, the vCPUs of each; whether it can start. Instances have two or four vCPUs.
+    for (max, nodes, vcpus, starts) in
+        [(3, 1, 3, false), (4, 1, 3, true), (8, 3, 3, false), (12, 3, 3, true), (4, 4, 1, true)]
+    {
+        let mut sim = ec2(EnvironmentKind::Ec2, max, 0);
+        let id = sim.submit("q", job().on_ec2().vcpus(vcpus).nodes(nodes, 0));
+        let behind = sim.submit("q", lasting(1).on_ec2());
+        sim.settle();
+        assert_eq!((sim.status(id) == Succeeded, sim.status(behind)), (starts, Succeeded), "{max} {nodes} {vcpus}");
+        let why = Blockage::MaxVcpus.reason().map(|reason| reason.to_string());
+        assert!(starts || reason(&sim, id).map(str::to_owned) == why);
+    }
+}
+
+#[test]
 fn an_interrupted_instance_takes_its_jobs_with_it() {
     let mut sim = ec2(EnvironmentKind::Spot, 8, 0);
     let again = ExitRule {
