@@ -110,9 +110,10 @@ impl ResourceProvider for ComputeEnvironmentProvider {
                 && let Document::Map(members) = &mut kept
                 && let Some(Document::Map(resources)) = members.get_mut("ComputeResources")
             {
-                // Between its bounds Batch itself moves it.
-                let written = written.get("DesiredvCpus").cloned();
-                resources.extend(written.map(|written| ("DesiredvCpus".to_owned(), written)));
+                // Between its bounds Batch itself moves the one; the other is an order, which nothing keeps.
+                for name in ["DesiredvCpus", "UpdateToLatestImageVersion"] {
+                    resources.extend(written.get(name).map(|written| (name.to_owned(), written.clone())));
+                }
             }
             Reading::new(&SCHEMA, resource, kept)
         }))

@@ -2,7 +2,7 @@
 //! changed, unless the new one's `ResourceRetentionPolicy` says that it stays.
 
 use super::spelling::{Case, Spelling, spelled};
-use super::{completed, kept, resource};
+use super::{completed, kept, resource, update_tags};
 use crate::BatchService;
 use crate::store::{Former, Origin};
 use async_trait::async_trait;
@@ -97,6 +97,8 @@ impl ResourceProvider for JobDefinitionProvider {
         let before = Creation { properties: old.clone(), ..new.clone() };
         let (before, after) = (registration(&before, name)?, registration(new, name)?);
         if before == after {
+            // What differs are the stack's tags.
+            update_tags(&self.0, cx, physical_id, new).await?;
             let found = self.read(cx, physical_id, &new.properties).await?;
             return found
                 .map(|found| found.resource)
