@@ -89,7 +89,7 @@ def test_a_change_is_seen_deployed_and_no_longer_seen(application):
     more = ("--context", "maxvCpus=8")
     assert "There were no differences" in application.cdk("diff")
     difference = application.cdk("diff", *more)
-    assert "MaxvCpus" in difference and "replace" not in difference, difference
+    assert "MaxvCpus" in difference and "requires replacement" not in difference, difference
     application.deploy(*more)
     assert application.stack()["StackStatus"] == "UPDATE_COMPLETE"
     environments = application.server.client("batch").describe_compute_environments()["computeEnvironments"]
