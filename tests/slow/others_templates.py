@@ -184,6 +184,8 @@ class Deployer:
             return None
         try:
             self.formation.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig=QUICK)
+        except AssertionError as drifted:
+            row.update(outcome="drifts", why=str(drifted))
         except WaiterError:
             events = self.formation.describe_stack_events(StackName=stack)["StackEvents"]
             reasons = [e.get("ResourceStatusReason", "") for e in reversed(events) if e["ResourceStatus"] == "CREATE_FAILED"]
@@ -229,8 +231,8 @@ def main():
     (directory / "others.md").write_text("\n".join(text))
     (directory / "others.json").write_text(json.dumps(deployer.rows, indent=1))
     print("\n".join(summary))
-    # A template that was taken must end well; what is refused is refused by name, before anything is made.
-    sys.exit(1 if any(row["outcome"] == "is not removed" for row in deployer.rows) else 0)
+    # What was made is as its template says, and goes; what is refused is refused by name.
+    sys.exit(1 if any(row["outcome"] in ("drifts", "is not removed") for row in deployer.rows) else 0)
 
 
 if __name__ == "__main__":

@@ -230,7 +230,9 @@ impl Walk<'_> {
                 } else {
                     left.iter().filter(|position| !self.is_ours(&actual[**position])).min_by_key(distance)
                 };
-                partners[index] = nearest.copied();
+                // What a template lists twice may be kept once.
+                let before = || (0..index).find(|before| expected[*before] == *value && value.scalar_text().is_some());
+                partners[index] = nearest.copied().or_else(|| before().and_then(|before| partners[before]));
                 left.retain(|position| Some(*position) != partners[index]);
             }
         }
