@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that building and testing need; where that can't be, names what is missing.
 set -euo pipefail
-declare -A package=([cc]=build-essential [python3]=python3-venv [git]=git [skopeo]=skopeo [busybox]=busybox-static [crun]=crun)
+declare -A package=([cc]=build-essential [python3]=python3-venv [git]=git [skopeo]=skopeo [busybox]=busybox-static [crun]=crun [node]=nodejs [npm]=npm)
 missing=()
 for program in "${!package[@]}"; do
   command -v "$program" >/dev/null 2>&1 || missing+=("${package[$program]}")

@@ -2,7 +2,7 @@
 
 use super::{check_revision, versions};
 use crate::LambdaService;
-use crate::code::{Pin, inline_zip};
+use crate::code::{Inline, Pin};
 use crate::function::{CodeRef, Function};
 use crate::names::{FunctionKey, Qualifier, Target, resolve};
 use crate::registry::Change;
@@ -33,8 +33,8 @@ const PROBE: Duration = Duration::from_mins(15);
 pub(crate) enum CodeSource {
     /// A zip file.
     Zip(Vec<u8>),
-    /// Text in a template, for a file of this name.
-    Inline { file: &'static str, text: String },
+    /// Text in a template.
+    Inline { inline: Inline, text: String },
     /// An object in S3.
     Object { bucket: String, key: String },
 }
@@ -189,9 +189,7 @@ impl LambdaService {
                 "Zipped code must be smaller than {ZIPPED_LIMIT} bytes; put larger code into S3"
             ))),
             CodeSource::Zip(zip) => self.shared.code.put(std::io::Cursor::new(zip)).await,
-            CodeSource::Inline { file, text } => {
-                self.shared.code.put(std::io::Cursor::new(inline_zip(file, &text)?)).await
-            }
+            CodeSource::Inline { inline, text } => self.shared.code.put(std::io::Cursor::new(inline.zip(&text)?)).await,
             CodeSource::Object { bucket, key } => {
                 let objects = self.shared.objects.get();
                 let objects = objects.ok_or_else(|| error::service_exception("S3 is not available."))?;

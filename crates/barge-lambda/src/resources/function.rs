@@ -2,6 +2,7 @@
 
 use crate::LambdaService;
 use crate::api::functions::{CodeSource, plan};
+use crate::code::Inline;
 use crate::function::Function;
 use crate::names::FunctionKey;
 use crate::runtimes::Family;
@@ -85,8 +86,7 @@ impl ResourceProvider for FunctionResource {
     ) -> Result<Resource, AwsError> {
         let (request, source) = request(&new.properties, physical_id)?;
         let plan = plan(cx, &request, source)?;
-        let code_changed =
-            old.get("Code") != new.properties.get("Code") || inline_file(old) != inline_file(&new.properties);
+        let code_changed = old.get("Code") != new.properties.get("Code") || inline(old) != inline(&new.properties);
         self.service.replace(cx, &plan.key, plan.settings, &plan.layers, code_changed.then_some(plan.source)).await?;
         if old.get("ReservedConcurrentExecutions") != new.properties.get("ReservedConcurrentExecutions") {
             self.service.reserve(cx, physical_id, reserved(&new.properties)?).await?;
@@ -136,20 +136,20 @@ fn source(properties: &Properties) -> Result<CodeSource, AwsError> {
     }
     match (text("ZipFile"), text("S3Bucket"), text("S3Key")) {
         (Some(text), None, None) => {
-            let file = inline_file(properties).ok_or_else(|| {
+            let inline = inline(properties).ok_or_else(|| {
                 error::invalid_parameter_value_exception("Code.ZipFile works with Python and Node.js runtimes only.")
             })?;
-            Ok(CodeSource::Inline { file, text })
+            Ok(CodeSource::Inline { inline, text })
         }
         (None, Some(bucket), Some(key)) => Ok(CodeSource::Object { bucket, key }),
         _ => Err(error::invalid_parameter_value_exception("Code needs either ZipFile or S3Bucket and S3Key.")),
     }
 }
 
-/// The file that inline code of these properties becomes.
-fn inline_file(properties: &Properties) -> Option<&'static str> {
+/// What inline code of these properties becomes.
+fn inline(properties: &Properties) -> Option<Inline> {
     let runtime = properties.get("Runtime").and_then(Document::as_str)?;
-    Family::of(barge_wire::lambda::Runtime::parse(runtime)?)?.inline_file()
+    Inline::of(Family::of(barge_wire::lambda::Runtime::parse(runtime)?)?)
 }
 
 fn reserved(properties: &Properties) -> Result<Option<i64>, AwsError> {

@@ -159,7 +159,7 @@ impl House {
 }
 
 fn zip(code: &str) -> Vec<u8> {
-    crate::code::inline_zip("index.py", code).unwrap()
+    crate::code::zip(&[("index.py", code)]).unwrap()
 }
 
 fn python(name: &str, code: &str) -> CreateFunctionRequest {

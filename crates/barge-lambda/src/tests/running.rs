@@ -143,27 +143,75 @@ async fn a_custom_runtime_without_bootstrap() {
     house.service.shutdown().await;
 }
 
+/// Makes a Node.js function; `None` where this machine has no node.
+async fn node(house: &House, name: &str, runtime: Runtime, code: &str) -> Option<()> {
+    let zip_file = Some(crate::code::zip(&[("index.js", code)]).unwrap());
+    let request = CreateFunctionRequest {
+        runtime: Some(runtime),
+        code: FunctionCode { zip_file, ..FunctionCode::default() },
+        memory_size: Some(256),
+        ..python(name, "")
+    };
+    match house.service.create_function(&house.cx(), request).await {
+        Ok(_) => Some(()),
+        Err(missing) => {
+            assert!(missing.message.contains("package nodejs"), "{missing}");
+            None
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_node_function_where_node_is() {
     let house = House::new();
     let code = "exports.handler = async (event, context) => { console.log('hi'); \
                 if (event.fail) throw new TypeError('no'); return { n: event.n + 1, name: context.functionName } }";
-    let zip_file = Some(crate::code::inline_zip("index.js", code).unwrap());
-    let request = CreateFunctionRequest {
-        runtime: Some(Runtime::Nodejs20X),
-        code: FunctionCode { zip_file, ..FunctionCode::default() },
-        memory_size: Some(256),
-        ..python("f", "")
-    };
-    match house.service.create_function(&house.cx(), request).await {
-        Ok(_) => {
-            let response = house.invoke("f", r#"{"n": 1}"#).await;
-            assert_eq!(text(&response), r#"{"n":2,"name":"f"}"#);
-            assert!(tail(&response).contains("\tINFO\thi\n"), "{}", tail(&response));
-            let failed = house.invoke("f", r#"{"fail": true}"#).await;
-            assert!(text(&failed).starts_with(r#"{"errorType":"TypeError","errorMessage":"no""#), "{}", text(&failed));
+    if node(&house, "f", Runtime::Nodejs20X, code).await.is_some() {
+        let response = house.invoke("f", r#"{"n": 1}"#).await;
+        assert_eq!(text(&response), r#"{"n":2,"name":"f"}"#);
+        assert!(tail(&response).contains("\tINFO\thi\n"), "{}", tail(&response));
+        let failed = house.invoke("f", r#"{"fail": true}"#).await;
+        assert!(text(&failed).starts_with(r#"{"errorType":"TypeError","errorMessage":"no""#), "{}", text(&failed));
+    }
+    house.service.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_a_node_handler_gives_depends_on_its_kind_and_runtime() {
+    let house = House::new();
+    let later = "setTimeout(() => console.log('later'), 20);";
+    let cases = [
+        (Runtime::Nodejs22X, "async (e) => e.n", "1", false),
+        (Runtime::Nodejs22X, "(e) => e.n", "null", false),
+        (Runtime::Nodejs24X, "(e) => e.n", "1", false),
+        (Runtime::Nodejs22X, &format!("(e) => {{ {later} }}"), "null", true),
+        (Runtime::Nodejs22X, &format!("(e, c, done) => {{ {later} done(null, 2) }}"), "2", true),
+        (
+            Runtime::Nodejs22X,
+            &format!("(e, c, done) => {{ c.callbackWaitsForEmptyEventLoop = false; {later} done(null, 2) }}"),
+            "2",
+            false,
+        ),
+        (Runtime::Nodejs22X, "(e, c) => { setTimeout(() => c.succeed(3), 1) }", "3", false),
+        (Runtime::Nodejs22X, "(e, c) => { c.fail() }", r#"{"errorType":"string","errorMessage":"handled""#, false),
+        (Runtime::Nodejs22X, "async () => new Promise(() => {})", r#"{"errorType":"Runtime.NodeJsExit""#, false),
+        (
+            Runtime::Nodejs24X,
+            "(e, c, done) => done(null, 2)",
+            r#"{"errorType":"Runtime.CallbackHandlerDeprecated""#,
+            false,
+        ),
+    ];
+    for (i, (runtime, handler, answer, waits)) in cases.into_iter().enumerate() {
+        let name = format!("f{i}");
+        if node(&house, &name, runtime, &format!("exports.handler = {handler}")).await.is_none() {
+            break;
         }
-        Err(missing) => assert!(missing.message.contains("package nodejs"), "{missing}"),
+        for _ in 0..2 {
+            let response = house.invoke(&name, r#"{"n": 1}"#).await;
+            assert!(text(&response).starts_with(answer), "{handler}: {}", text(&response));
+            assert_eq!(tail(&response).contains("\tINFO\tlater\n"), waits, "{handler}: {}", tail(&response));
+        }
     }
     house.service.shutdown().await;
 }
