@@ -11,6 +11,7 @@ mod addresses;
 mod cidr;
 mod default_vpc;
 mod describe;
+mod directory;
 mod errors;
 mod filters;
 mod internet_gateways;

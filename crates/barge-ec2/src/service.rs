@@ -60,6 +60,11 @@ impl Ec2Service {
         self.store.write(move |tx| change(&Network::new(tx, &cx, &ids))).await
     }
 
+    /// The context of a question that another service asks.
+    pub(crate) fn inside(&self, scope: &Scope) -> Context {
+        self.ambient.context(scope.clone(), "ec2.amazonaws.com")
+    }
+
     /// Gives an account's region its default VPC the first time that anything is asked there.
     async fn prepare(&self, cx: &Context) -> Result<(), AwsError> {
         if self.prepared.read().unwrap_or_else(PoisonError::into_inner).contains(&cx.scope) {

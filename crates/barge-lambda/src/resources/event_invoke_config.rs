@@ -1,5 +1,4 @@
-//! `AWS::Lambda::EventInvokeConfig` (CloudFormation Template Reference). Destinations are not there, so the property is
-//! refused.
+//! `AWS::Lambda::EventInvokeConfig` (CloudFormation Template Reference).
 
 use super::properties::{request, text};
 use crate::LambdaService;
@@ -14,11 +13,12 @@ use std::sync::Arc;
 const SCHEMA: ResourceSchema =
     ResourceSchema { type_name: "AWS::Lambda::EventInvokeConfig", properties: &PROPERTIES, attributes: &[] };
 
-const PROPERTIES: [Property; 4] = [
+const PROPERTIES: [Property; 5] = [
     property("FunctionName", PropertyType::String).required().replaces(),
     property("Qualifier", PropertyType::String).required().replaces(),
     property("MaximumEventAgeInSeconds", PropertyType::Integer),
     property("MaximumRetryAttempts", PropertyType::Integer),
+    property("DestinationConfig", PropertyType::Map),
 ];
 
 /// The provider.

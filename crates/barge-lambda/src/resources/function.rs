@@ -1,7 +1,7 @@
 //! `AWS::Lambda::Function` (CloudFormation Template Reference).
 
 use crate::LambdaService;
-use crate::api::functions::{CodeSource, plan};
+use crate::api::functions::{Code, CodeSource, plan};
 use crate::code::Inline;
 use crate::function::Function;
 use crate::names::FunctionKey;
@@ -13,13 +13,14 @@ use barge_core::resource::{
 use barge_core::{AwsError, Context, Document};
 use barge_wire::from_properties;
 use barge_wire::lambda::{CreateFunctionRequest, error};
+use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const SCHEMA: ResourceSchema =
     ResourceSchema { type_name: "AWS::Lambda::Function", properties: &PROPERTIES, attributes: &["Arn"] };
 
-const PROPERTIES: [Property; 17] = [
+const PROPERTIES: [Property; 19] = [
     property("FunctionName", PropertyType::String).identifies(),
     property("Code", PropertyType::Map).required(),
     property("Role", PropertyType::String).required(),
@@ -34,6 +35,8 @@ const PROPERTIES: [Property; 17] = [
     property("Layers", PropertyType::List),
     property("LoggingConfig", PropertyType::Map),
     property("TracingConfig", PropertyType::Map),
+    property("VpcConfig", PropertyType::Map),
+    property("RuntimeManagementConfig", PropertyType::Map),
     property("PackageType", PropertyType::String).replaces(),
     property("ReservedConcurrentExecutions", PropertyType::Integer),
     property("Tags", PropertyType::List),
@@ -56,6 +59,17 @@ impl FunctionResource {
     }
 }
 
+impl FunctionResource {
+    /// Says when the runtime is updated, as the properties do: automatically where they don't.
+    async fn manage_runtime(&self, cx: &Context, name: &str, properties: &Properties) -> Result<(), AwsError> {
+        let config = properties.get("RuntimeManagementConfig").and_then(Document::as_map).cloned().unwrap_or_default();
+        let mut members = IndexMap::from([("UpdateRuntimeOn".to_owned(), Document::from("Auto"))]);
+        members.extend(config);
+        members.insert("FunctionName".to_owned(), name.into());
+        self.service.manage_runtime(cx, &from_properties(&Document::Map(members))?).await.map(drop)
+    }
+}
+
 #[async_trait]
 impl ResourceProvider for FunctionResource {
     fn schema(&self) -> &ResourceSchema {
@@ -74,6 +88,9 @@ impl ResourceProvider for FunctionResource {
         if let Some(reserved) = reserved(&creation.properties)? {
             self.service.reserve(cx, &name, Some(reserved)).await?;
         }
+        if creation.properties.get("RuntimeManagementConfig").is_some() {
+            self.manage_runtime(cx, &name, &creation.properties).await?;
+        }
         Ok(resource(&function))
     }
 
@@ -87,9 +104,13 @@ impl ResourceProvider for FunctionResource {
         let (request, source) = request(&new.properties, physical_id)?;
         let plan = plan(cx, &request, source)?;
         let code_changed = old.get("Code") != new.properties.get("Code") || inline(old) != inline(&new.properties);
-        self.service.replace(cx, &plan.key, plan.settings, &plan.layers, code_changed.then_some(plan.source)).await?;
+        let code = if code_changed { Code::Changed } else { Code::Same };
+        self.service.replace(cx, plan, code).await?;
         if old.get("ReservedConcurrentExecutions") != new.properties.get("ReservedConcurrentExecutions") {
             self.service.reserve(cx, physical_id, reserved(&new.properties)?).await?;
+        }
+        if old.get("RuntimeManagementConfig") != new.properties.get("RuntimeManagementConfig") {
+            self.manage_runtime(cx, physical_id, &new.properties).await?;
         }
         let wanted = tags(new);
         self.service.change_tags(cx, physical_id, |tags| *tags = wanted).await?;
@@ -116,7 +137,7 @@ fn resource(function: &Function) -> Resource {
 
 /// The properties as a request for a function called `name`, and where its code comes from.
 fn request(properties: &Properties, name: &str) -> Result<(CreateFunctionRequest, CodeSource), AwsError> {
-    let own = ["FunctionName", "Code", "Tags", "ReservedConcurrentExecutions"];
+    let own = ["FunctionName", "Code", "Tags", "ReservedConcurrentExecutions", "RuntimeManagementConfig"];
     let members = properties.as_map().into_iter().flatten();
     let members = members.filter(|(name, _)| !own.contains(&name.as_str()));
     let members = members.map(|(name, value)| (name.clone(), value.clone()));

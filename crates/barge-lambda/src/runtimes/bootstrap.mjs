@@ -12,6 +12,7 @@ import { format } from "node:util";
 const [host, port] = process.env.AWS_LAMBDA_RUNTIME_API.split(":");
 const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
 const release = Number(/nodejs(\d+)/.exec(process.env.AWS_EXECUTION_ENV)?.[1]);
+const json = process.env.AWS_LAMBDA_LOG_FORMAT === "JSON";
 let requestId = "";
 
 function call(method, suffix, body, headers = {}) {
@@ -78,7 +79,8 @@ function describe(error) {
 
 async function report(suffix, error) {
   const described = describe(error);
-  console.error("Invoke Error", JSON.stringify(described));
+  if (json) console.error(described);
+  else console.error("Invoke Error", JSON.stringify(described));
   await call("POST", suffix, JSON.stringify(described), { "Lambda-Runtime-Function-Error-Type": described.errorType });
 }
 
@@ -159,17 +161,33 @@ function carryAnswers() {
   syncBuiltinESMExports();
 }
 
-function prefixConsole() {
-  const levels = { log: "INFO", info: "INFO", debug: "DEBUG", trace: "TRACE", warn: "WARN", error: "ERROR" };
-  for (const [method, level] of Object.entries(levels)) {
-    console[method] = (...values) => {
-      const text = format(...values).replaceAll("\n", "\r");
-      process.stdout.write(`${new Date().toISOString()}\t${requestId || "undefined"}\t${level}\t${text}\n`);
-    };
+function textLine(level, values) {
+  return `${new Date().toISOString()}\t${requestId || "undefined"}\t${level}\t${format(...values).replaceAll("\n", "\r")}`;
+}
+
+function jsonLine(level, values) {
+  const line = { timestamp: new Date().toISOString(), level, requestId: requestId || undefined };
+  const plain = (_, value) =>
+    value instanceof Error
+      ? { errorType: value.name, errorMessage: value.message, stackTrace: (value.stack ?? "").split("\n"), ...value }
+      : value;
+  const message = values.length === 1 ? values[0] : format(...values);
+  try {
+    return JSON.stringify({ ...line, message }, plain);
+  } catch {
+    return JSON.stringify({ ...line, message: format(...values) });
   }
 }
 
-prefixConsole();
+function writeConsole() {
+  const levels = { log: "INFO", info: "INFO", debug: "DEBUG", trace: "TRACE", warn: "WARN", error: "ERROR", fatal: "FATAL" };
+  const line = json ? jsonLine : textLine;
+  for (const [method, level] of Object.entries(levels)) {
+    console[method] = (...values) => void process.stdout.write(`${line(level, values)}\n`);
+  }
+}
+
+writeConsole();
 carryAnswers();
 let handler;
 try {

@@ -215,3 +215,78 @@ async fn what_a_node_handler_gives_depends_on_its_kind_and_runtime() {
     }
     house.service.shutdown().await;
 }
+
+/// The settings for a log of objects.
+fn json_logs(application_log_level: ApplicationLogLevel, system_log_level: SystemLogLevel) -> Option<LoggingConfig> {
+    Some(LoggingConfig {
+        log_format: Some(LogFormat::Json),
+        application_log_level: Some(application_log_level),
+        system_log_level: Some(system_log_level),
+        log_group: None,
+    })
+}
+
+fn objects(tail: &str) -> Vec<Document> {
+    tail.lines().map(|line| Document::from_json(line.as_bytes()).unwrap_or_else(|_| line.into())).collect()
+}
+
+fn at(object: &Document, path: &str) -> String {
+    path.split('/').try_fold(object, |value, name| value.get(name)).and_then(Document::scalar_text).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_python_function_logs_objects() {
+    let house = House::new();
+    let code = "
+import logging
+log = logging.getLogger('mine')
+def handler(event, context):
+    print('plain')
+    log.debug('too low')
+    log.info('info %s', 1, extra={'size': 3})
+    if event.get('fail'):
+        try:
+            raise ValueError('inner')
+        except ValueError:
+            log.exception('caught')
+        raise KeyError('outer')
+";
+    let config = json_logs(ApplicationLogLevel::Info, SystemLogLevel::Debug);
+    let request = CreateFunctionRequest { logging_config: config, ..python("f", code) };
+    house.service.create_function(&house.cx(), request).await.unwrap();
+    let lines = objects(&tail(&house.invoke("f", "{}").await));
+    let kinds: Vec<String> = lines.iter().map(|line| at(line, "type") + &at(line, "message")).collect();
+    assert_eq!(kinds, ["platform.start", "", "info 1", "platform.runtimeDone", "platform.report"]);
+    assert_eq!(lines[1].as_str(), Some("plain"));
+    let told = ["level", "logger", "size"].map(|name| at(&lines[2], name));
+    assert_eq!(told, ["INFO", "mine", "3"]);
+    assert_eq!(at(&lines[2], "requestId"), at(&lines[0], "record/requestId"));
+    let lines = objects(&tail(&house.invoke("f", r#"{"fail": true}"#).await));
+    assert_eq!([at(&lines[3], "errorType"), at(&lines[3], "errorMessage")], ["ValueError", "inner"]);
+    assert_eq!([at(&lines[4], "log_level"), at(&lines[4], "errorType")], ["ERROR", "KeyError"]);
+    assert_eq!(at(&lines[5], "record/status"), "error");
+    house.service.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_node_function_logs_objects_above_its_level() {
+    let house = House::new();
+    let code = "exports.handler = async (event) => { console.log('low'); console.warn({ a: 1 }); \
+                console.error('of %s', 'two'); if (event.fail) throw new TypeError('no') }";
+    if node(&house, "f", Runtime::Nodejs22X, code).await.is_some() {
+        let request = UpdateFunctionConfigurationRequest {
+            function_name: "f".to_owned(),
+            logging_config: json_logs(ApplicationLogLevel::Warn, SystemLogLevel::Warn),
+            ..UpdateFunctionConfigurationRequest::default()
+        };
+        house.service.update_function_configuration(&house.cx(), request).await.unwrap();
+        let lines = objects(&tail(&house.invoke("f", "{}").await));
+        let told: Vec<[String; 3]> =
+            lines.iter().map(|line| ["level", "message", "message/a"].map(|path| at(line, path))).collect();
+        assert_eq!(told, [["WARN", "", "1"], ["ERROR", "of two", ""]]);
+        let lines = objects(&tail(&house.invoke("f", r#"{"fail": true}"#).await));
+        assert_eq!(at(&lines[2], "message/errorType"), "TypeError");
+        assert_eq!(at(lines.last().unwrap(), "type"), "platform.report");
+    }
+    house.service.shutdown().await;
+}
