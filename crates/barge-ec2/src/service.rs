@@ -127,7 +127,8 @@ operations! {
         [PublicIps AllocationIds Filters];
 
     write create_nat_gateway: CreateNatGatewayRequest => CreateNatGatewayResult = nat_gateways::create,
-        [AvailabilityMode AllocationId ClientToken SubnetId TagSpecifications ConnectivityType PrivateIpAddress];
+        [AvailabilityMode AllocationId ClientToken SubnetId VpcId AvailabilityZoneAddresses TagSpecifications ConnectivityType
+         PrivateIpAddress];
     write delete_nat_gateway: DeleteNatGatewayRequest => DeleteNatGatewayResult = nat_gateways::delete, [NatGatewayId];
     read describe_nat_gateways: DescribeNatGatewaysRequest => DescribeNatGatewaysResult = nat_gateways::describe_all,
         [NatGatewayIds Filter MaxResults NextToken];
@@ -170,10 +171,10 @@ operations! {
 
     write create_vpc_endpoint: CreateVpcEndpointRequest => CreateVpcEndpointResult = vpc_endpoints::create,
         [VpcEndpointType VpcId ServiceName PolicyDocument RouteTableIds SubnetIds SecurityGroupIds IpAddressType
-         ClientToken PrivateDnsEnabled TagSpecifications];
+         DnsOptions ClientToken PrivateDnsEnabled TagSpecifications];
     write modify_vpc_endpoint: ModifyVpcEndpointRequest => ModifyVpcEndpointResult = vpc_endpoints::modify,
         [VpcEndpointId ResetPolicy PolicyDocument AddRouteTableIds RemoveRouteTableIds AddSubnetIds RemoveSubnetIds
-         AddSecurityGroupIds RemoveSecurityGroupIds IpAddressType PrivateDnsEnabled];
+         AddSecurityGroupIds RemoveSecurityGroupIds IpAddressType DnsOptions PrivateDnsEnabled];
     write delete_vpc_endpoints: DeleteVpcEndpointsRequest => DeleteVpcEndpointsResult = vpc_endpoints::delete,
         [VpcEndpointIds];
     read describe_vpc_endpoints: DescribeVpcEndpointsRequest => DescribeVpcEndpointsResult

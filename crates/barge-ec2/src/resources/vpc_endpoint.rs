@@ -2,12 +2,14 @@
 
 use super::properties::{boolean, json, request, texts};
 use super::{NetworkResource, resource};
+use crate::errors;
 use crate::kind::Kind;
 use crate::network::Network;
 use crate::vpc_endpoints::{self, EndpointRecord};
 use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
 use barge_core::{AwsError, Document};
-use barge_wire::ec2::{CreateVpcEndpointRequest, ModifyVpcEndpointRequest, VpcEndpointType};
+use barge_wire::ec2::{CreateVpcEndpointRequest, DnsOptionsSpecification, ModifyVpcEndpointRequest, VpcEndpointType};
+use barge_wire::from_properties;
 
 pub(super) struct VpcEndpoint;
 
@@ -15,6 +17,7 @@ impl NetworkResource for VpcEndpoint {
     const SCHEMA: ResourceSchema = ResourceSchema {
         type_name: "AWS::EC2::VPCEndpoint",
         properties: &[
+            property("DnsOptions", PropertyType::Map),
             property("IpAddressType", PropertyType::String),
             property("PolicyDocument", PropertyType::Json),
             property("PrivateDnsEnabled", PropertyType::Boolean),
@@ -43,6 +46,7 @@ impl NetworkResource for VpcEndpoint {
         ];
         let mut input: CreateVpcEndpointRequest = request(properties, &members)?;
         input.policy_document = json(properties, "PolicyDocument")?;
+        input.dns_options = dns_options(properties)?;
         // Unlike the API, a template that doesn't mention private DNS gets none.
         input.private_dns_enabled = Some(boolean(properties, "PrivateDnsEnabled")?.unwrap_or(false));
         vpc_endpoints::make(net, &input, &[]).map(drop)
@@ -76,6 +80,7 @@ impl NetworkResource for VpcEndpoint {
             reset_policy: Some(policy.is_none()),
             policy_document: policy,
             ip_address_type: addressing.ip_address_type,
+            dns_options: dns_options(properties)?,
             ..ModifyVpcEndpointRequest::default()
         };
         let changes = |name: &str, have: &[String]| -> Result<(Vec<String>, Vec<String>), AwsError> {
@@ -101,4 +106,21 @@ impl NetworkResource for VpcEndpoint {
     fn delete(net: &Network<'_>, id: &str) -> Result<(), AwsError> {
         vpc_endpoints::erase(net, &net.get(id)?)
     }
+}
+
+/// The options, with the word that templates have for a truth of the API's.
+fn dns_options(properties: &Properties) -> Result<Option<DnsOptionsSpecification>, AwsError> {
+    const INBOUND: &str = "PrivateDnsOnlyForInboundResolverEndpoint";
+    let Some(mut options) = properties.get("DnsOptions").and_then(Document::as_map).cloned() else { return Ok(None) };
+    if let Some(value) = options.get_mut(INBOUND) {
+        *value = match value.as_str() {
+            Some("OnlyInboundResolver") => Document::Bool(true),
+            Some("AllResolvers") => Document::Bool(false),
+            _ => {
+                let message = format!("{INBOUND} must be OnlyInboundResolver or AllResolvers");
+                return Err(errors::invalid_value(message));
+            }
+        };
+    }
+    from_properties(&Document::Map(options)).map(Some)
 }

@@ -196,7 +196,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(0);
 
-    fn report<'a>(init: Option<Duration>, ending: Ending<'a>) -> Event<'a> {
+    fn report(init: Option<Duration>, ending: Ending<'_>) -> Event<'_> {
         Event::Report(Report {
             request_id: "id",
             duration: Duration::from_micros(12_344),

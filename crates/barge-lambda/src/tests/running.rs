@@ -217,13 +217,13 @@ async fn what_a_node_handler_gives_depends_on_its_kind_and_runtime() {
 }
 
 /// The settings for a log of objects.
-fn json_logs(application_log_level: ApplicationLogLevel, system_log_level: SystemLogLevel) -> Option<LoggingConfig> {
-    Some(LoggingConfig {
+fn json_logs(application_log_level: ApplicationLogLevel, system_log_level: SystemLogLevel) -> LoggingConfig {
+    LoggingConfig {
         log_format: Some(LogFormat::Json),
         application_log_level: Some(application_log_level),
         system_log_level: Some(system_log_level),
         log_group: None,
-    })
+    }
 }
 
 fn objects(tail: &str) -> Vec<Document> {
@@ -251,7 +251,7 @@ def handler(event, context):
             log.exception('caught')
         raise KeyError('outer')
 ";
-    let config = json_logs(ApplicationLogLevel::Info, SystemLogLevel::Debug);
+    let config = Some(json_logs(ApplicationLogLevel::Info, SystemLogLevel::Debug));
     let request = CreateFunctionRequest { logging_config: config, ..python("f", code) };
     house.service.create_function(&house.cx(), request).await.unwrap();
     let lines = objects(&tail(&house.invoke("f", "{}").await));
@@ -276,7 +276,7 @@ async fn a_node_function_logs_objects_above_its_level() {
     if node(&house, "f", Runtime::Nodejs22X, code).await.is_some() {
         let request = UpdateFunctionConfigurationRequest {
             function_name: "f".to_owned(),
-            logging_config: json_logs(ApplicationLogLevel::Warn, SystemLogLevel::Warn),
+            logging_config: Some(json_logs(ApplicationLogLevel::Warn, SystemLogLevel::Warn)),
             ..UpdateFunctionConfigurationRequest::default()
         };
         house.service.update_function_configuration(&house.cx(), request).await.unwrap();
