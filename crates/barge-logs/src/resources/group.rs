@@ -8,15 +8,16 @@ use barge_core::resource::{
     Creation, Properties, Property, PropertyType, Resource, ResourceProvider, ResourceSchema, property,
 };
 use barge_core::{AwsError, Context, Document};
-use barge_wire::logs::CreateLogGroupRequest;
+use barge_wire::logs::{CreateLogGroupRequest, LogGroupClass};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const SCHEMA: ResourceSchema =
     ResourceSchema { type_name: "AWS::Logs::LogGroup", properties: &PROPERTIES, attributes: &["Arn"] };
 
-const PROPERTIES: [Property; 4] = [
+const PROPERTIES: [Property; 5] = [
     property("LogGroupName", PropertyType::String).identifies(),
+    property("LogGroupClass", PropertyType::String).replaces(),
     property("RetentionInDays", PropertyType::Integer),
     property("DeletionProtectionEnabled", PropertyType::Boolean),
     property("Tags", PropertyType::List),
@@ -43,6 +44,11 @@ fn retention(properties: &Properties) -> Result<Option<i64>, AwsError> {
     days.transpose().map_err(|_| invalid("RetentionInDays must be an integer"))
 }
 
+fn class(properties: &Properties) -> Result<Option<LogGroupClass>, AwsError> {
+    let unknown = |text: &str| invalid(format!("{text} is not a LogGroupClass"));
+    text(properties, "LogGroupClass").map(|text| LogGroupClass::parse(&text).ok_or_else(|| unknown(&text))).transpose()
+}
+
 fn protected(properties: &Properties) -> bool {
     text(properties, "DeletionProtectionEnabled").is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
@@ -67,6 +73,7 @@ impl ResourceProvider for Group {
         days.map_or(Ok(()), crate::groups::check_retention)?;
         let request = CreateLogGroupRequest {
             log_group_name: name.clone(),
+            log_group_class: class(properties)?,
             tags: Some(wanted_tags(creation)),
             deletion_protection_enabled: Some(protected(properties)),
             ..CreateLogGroupRequest::default()
