@@ -87,7 +87,7 @@ check-build:
 
 .PHONY: check-clients
 check-clients:
-	@tests/require.sh python3:python3-venv git:git skopeo:skopeo busybox:busybox-static
+	@tests/require.sh python3:python3-venv git:git skopeo:skopeo busybox:busybox-static node:nodejs npm:npm
 
 .PHONY: check-node
 check-node:

@@ -38,14 +38,19 @@ FUNCTION = {
         "Lambda::Function", Role=att("Role", "Arn"), Runtime="python3.12", Handler="index.handler", Timeout="10",
         Code={"ZipFile": "def handler(event, context): return 1"}, Environment={"Variables": {"AA": "1", "BB": True}},
         ReservedConcurrentExecutions=2, Tags=[{"Key": "a", "Value": "b"}],
+        RuntimeManagementConfig={"UpdateRuntimeOn": "FunctionUpdate"}, LoggingConfig={"LogFormat": "JSON"},
+        VpcConfig={"SubnetIds": [ref("Subnet")], "SecurityGroupIds": [att("Vpc", "DefaultSecurityGroup")]},
     ),
+    "Vpc": make("EC2::VPC", CidrBlock="10.3.0.0/16"),
+    "Subnet": make("EC2::Subnet", VpcId=ref("Vpc"), CidrBlock="10.3.0.0/24"),
 }
 VERSIONED = {
     **FUNCTION,
     "Version": make("Lambda::Version", FunctionName=ref("X")),
     "Alias": make(
         "Lambda::Alias", FunctionName=att("X", "Arn"), FunctionVersion=att("Version", "Version"), Name="live", Description="d"),
-    "Events": make("Lambda::EventInvokeConfig", FunctionName=ref("X"), Qualifier="$LATEST", MaximumRetryAttempts="1"),
+    "Events": make("Lambda::EventInvokeConfig", FunctionName=ref("X"), Qualifier="$LATEST", MaximumRetryAttempts="1",
+                   DestinationConfig={"OnFailure": {"Destination": ref("Alias")}}),
     "Permission": make(
         "Lambda::Permission", FunctionName=f"{ACCOUNT}:function:NAME", Action="lambda:InvokeFunction",
         Principal="s3.amazonaws.com", SourceAccount=ref("AWS::AccountId")),
@@ -86,6 +91,11 @@ NETWORK = {
     "Attachment": make("EC2::VPCGatewayAttachment", VpcId=ref("Vpc"), InternetGatewayId=ref("Igw")),
     "Eip": {**make("EC2::EIP", Domain="vpc"), "DependsOn": "Attachment"},
     "Nat": make("EC2::NatGateway", SubnetId=ref("Subnet"), AllocationId=att("Eip", "AllocationId")),
+    "Zoned": {**make("EC2::EIP", Domain="vpc"), "DependsOn": "Attachment"},
+    "Regional": make(
+        "EC2::NatGateway", AvailabilityMode="regional", VpcId=ref("Vpc"), MaxDrainDurationSeconds="60",
+        AvailabilityZoneAddresses=[{
+            "AvailabilityZone": att("Subnet", "AvailabilityZone"), "AllocationIds": [att("Zoned", "AllocationId")]}]),
     "Route": {
         **make("EC2::Route", RouteTableId=ref("Table"), DestinationCidrBlock="0.0.0.0/0", GatewayId=ref("Igw")),
         "DependsOn": "Attachment"},
@@ -93,6 +103,9 @@ NETWORK = {
     "Endpoint": make(
         "EC2::VPCEndpoint", VpcId=ref("Vpc"), ServiceName={"Fn::Sub": "com.amazonaws.${AWS::Region}.s3"},
         RouteTableIds=[ref("Table")], PolicyDocument=allow("s3:*", Principal="*")),
+    "Interface": make(
+        "EC2::VPCEndpoint", VpcId=ref("Vpc"), ServiceName={"Fn::Sub": "com.amazonaws.${AWS::Region}.logs"},
+        VpcEndpointType="Interface", SubnetIds=[ref("Subnet")], DnsOptions={"DnsRecordIpType": "ipv4"}),
     "Acl": make("EC2::NetworkAcl", VpcId=ref("Vpc")),
     "Entry": make(
         "EC2::NetworkAclEntry", NetworkAclId=ref("Acl"), RuleNumber=100, Protocol="6", RuleAction="allow",
@@ -165,6 +178,7 @@ PEOPLE = {
     "Managed": make("IAM::ManagedPolicy", PolicyDocument=allow("sqs:*"), Roles=[ref("Role")], Description="d"),
 }
 LOGS = {
+    "Rare": make("Logs::LogGroup", LogGroupClass="INFREQUENT_ACCESS"),
     "Group": make("Logs::LogGroup", RetentionInDays="7", Tags=[{"Key": "a", "Value": "b"}]),
     "Stream": make("Logs::LogStream", LogGroupName=ref("Group")),
     "Filter": make("Logs::MetricFilter", LogGroupName=ref("Group"), FilterPattern="{ $.a = 1 }", MetricTransformations=[
@@ -172,7 +186,8 @@ LOGS = {
 }
 PARAMETER = make("SSM::Parameter", Type="String", Value='{"a": 1}', Description="d", Tags={"a": "b"})
 REPOSITORY = make(
-    "ECR::Repository", ImageTagMutability="IMMUTABLE", ImageScanningConfiguration={"ScanOnPush": "true"}, EmptyOnDelete=True,
+    "ECR::Repository", ImageTagMutability="IMMUTABLE_WITH_EXCLUSION", ImageTagMutabilityExclusionFilters=[
+        {"ImageTagMutabilityExclusionFilterType": "WILDCARD", "ImageTagMutabilityExclusionFilterValue": "dev-*"}], ImageScanningConfiguration={"ScanOnPush": "true"}, EmptyOnDelete=True,
     RepositoryPolicyText=allow("ecr:*", Principal="*") | {"Statement": [
         {"Sid": "s", "Effect": "Allow", "Principal": "*", "Action": "ecr:BatchGetImage"}]},
     LifecyclePolicy={"LifecyclePolicyText": json.dumps({"rules": [{
@@ -442,8 +457,11 @@ CHANGES = {
     "whether a repository's tags move": (
         {"X": REPOSITORY}, "X", "ecr",
         lambda c, ids: c.put_image_tag_mutability(repositoryName=ids["X"], imageTagMutability="MUTABLE"),
-        lambda c, ids: c.put_image_tag_mutability(repositoryName=ids["X"], imageTagMutability="IMMUTABLE"),
-        [("/ImageTagMutability", "IMMUTABLE", "MUTABLE", NOT_EQUAL)]),
+        lambda c, ids: c.put_image_tag_mutability(
+            repositoryName=ids["X"], imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
+            imageTagMutabilityExclusionFilters=[{"filterType": "WILDCARD", "filter": "dev-*"}]),
+        [("/ImageTagMutability", "IMMUTABLE_WITH_EXCLUSION", "MUTABLE", NOT_EQUAL),
+         ("/ImageTagMutabilityExclusionFilters", None, "null", REMOVE)]),
     "what a repository lets others do": (
         {"X": REPOSITORY}, "X", "ecr",
         lambda c, ids: c.set_repository_policy(repositoryName=ids["X"], policyText=json.dumps({

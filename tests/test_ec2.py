@@ -1,11 +1,13 @@
 """EC2's network as boto3 and the aws CLI see it."""
 
+import functools
 import json
 
 import pytest
 from botocore.exceptions import ClientError
 
 from conftest import ACCOUNT, REGION
+from test_cloudformation import Stacks
 
 
 @pytest.fixture
@@ -253,3 +255,110 @@ def test_launch_templates_have_versions(ec2, name):
     assert [v["VersionNumber"] for v in answer["SuccessfullyDeletedLaunchTemplateVersions"]] == [1]
     ec2.delete_launch_template(LaunchTemplateName=name)
     refused("InvalidLaunchTemplateId.NotFound", ec2.describe_launch_templates, LaunchTemplateIds=[made["LaunchTemplateId"]])
+
+
+# Regional NAT gateways
+
+
+def test_a_regional_nat_gateway_is_in_no_subnet(ec2, vpc):
+    make = functools.partial(ec2.create_nat_gateway, AvailabilityMode="regional")
+    automatic = make(VpcId=vpc)["NatGateway"]
+    assert (automatic["AvailabilityMode"], automatic["AutoProvisionZones"]) == ("regional", "enabled")
+    assert "SubnetId" not in automatic and automatic["NatGatewayAddresses"] == []
+    allocations = [ec2.allocate_address(Domain="vpc")["AllocationId"] for _ in range(2)]
+    zones = [{"AvailabilityZone": f"{REGION}{letter}", "AllocationIds": [a]} for letter, a in zip("ab", allocations)]
+    nat = make(VpcId=vpc, AvailabilityZoneAddresses=zones)["NatGateway"]
+    assert nat["AutoProvisionZones"] == "disabled"
+    assert [(a["AvailabilityZone"], a["AllocationId"]) for a in nat["NatGatewayAddresses"]] == [
+        (f"{REGION}a", allocations[0]), (f"{REGION}b", allocations[1])]
+    assert "AssociationId" in ec2.describe_addresses(AllocationIds=allocations)["Addresses"][0]
+    refused("Resource.AlreadyAssociated", make, VpcId=vpc, AvailabilityZoneAddresses=zones)
+    refused("MissingParameter", make)
+    refused("InvalidParameterCombination", make, VpcId=vpc, AllocationId=allocations[0])
+    refused("InvalidParameterValue", make, VpcId=vpc, AvailabilityZoneAddresses=[{**zones[0], "AvailabilityZone": "mars-1a"}])
+    refused("InvalidParameterCombination", ec2.create_nat_gateway, VpcId=vpc, SubnetId=subnet(ec2, vpc, "10.0.7.0/24"))
+    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=nat["NatGatewayId"])
+    for gateway in (automatic, nat):
+        ec2.delete_nat_gateway(NatGatewayId=gateway["NatGatewayId"])
+    assert "AssociationId" not in ec2.describe_addresses(AllocationIds=allocations)["Addresses"][0]
+    for allocation in allocations:
+        ec2.release_address(AllocationId=allocation)
+
+
+# Templates
+
+VPC = {"Type": "AWS::EC2::VPC", "Properties": {
+    "CidrBlock": "10.0.0.0/16", "EnableDnsHostnames": True, "EnableDnsSupport": True,
+}}
+
+
+def stacked(server, name, resources):
+    stacks = Stacks(server)
+    stack = stacks.made(name, {"Resources": {"Vpc": VPC, **resources}})
+    assert stack["StackStatus"] == "CREATE_COMPLETE", stacks.events(name)
+    return stacks, stacks.resources(name)
+
+
+def changed(stacks, name, resources):
+    stacks.client.update_stack(StackName=name, TemplateBody=json.dumps({"Resources": {"Vpc": VPC, **resources}}))
+    assert stacks.settled(name)["StackStatus"] == "UPDATE_COMPLETE", stacks.events(name)
+
+
+def test_a_templates_regional_nat_gateway_changes_its_addresses(server, ec2, name):
+    def resources(address):
+        zones = [{"AvailabilityZone": f"{REGION}a", "AllocationIds": [{"Fn::GetAtt": [address, "AllocationId"]}]}]
+        return {
+            "One": {"Type": "AWS::EC2::EIP", "Properties": {}}, "Two": {"Type": "AWS::EC2::EIP", "Properties": {}},
+            "Nat": {"Type": "AWS::EC2::NatGateway", "Properties": {
+                "AvailabilityMode": "regional", "VpcId": {"Ref": "Vpc"}, "MaxDrainDurationSeconds": 600,
+                "AvailabilityZoneAddresses": zones,
+            }},
+        }
+
+    def addresses():
+        nat = ec2.describe_nat_gateways(NatGatewayIds=[made["Nat"]])["NatGateways"][0]
+        return [address["PublicIp"] for address in nat["NatGatewayAddresses"]]
+
+    stacks, made = stacked(server, name, resources("One"))
+    assert addresses() == [made["One"]]
+    changed(stacks, name, resources("Two"))
+    assert addresses() == [made["Two"]]
+    assert stacks.removed(name)["StackStatus"] == "DELETE_COMPLETE", stacks.events(name)
+
+
+def test_a_templates_own_egress_takes_the_default_rules_place(server, ec2, name):
+    def egress(port):
+        rule = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "CidrIp": "0.0.0.0/0"} if port else {
+            "IpProtocol": "-1", "CidrIp": "0.0.0.0/0", "Description": "everything"}
+        return {"Type": "AWS::EC2::SecurityGroupEgress", "Properties": {"GroupId": {"Fn::GetAtt": ["Group", "GroupId"]}, **rule}}
+
+    def rules():
+        group = ec2.describe_security_groups(GroupIds=[made["Group"]])["SecurityGroups"][0]
+        return sorted(rule.get("FromPort", -1) for rule in group["IpPermissionsEgress"])
+
+    group = {"Type": "AWS::EC2::SecurityGroup", "Properties": {"GroupDescription": "d", "VpcId": {"Ref": "Vpc"}}}
+    stacks, made = stacked(server, name, {"Group": group, "All": egress(None)})
+    assert rules() == [-1]
+    changed(stacks, name, {"Group": group, "All": egress(None), "Web": egress(443)})
+    assert rules() == [-1, 443]
+    changed(stacks, name, {"Group": group, "Web": egress(443)})
+    assert rules() == [443]
+    assert stacks.removed(name)["StackStatus"] == "DELETE_COMPLETE", stacks.events(name)
+
+
+def test_a_templates_endpoint_keeps_its_dns_options(server, ec2, name):
+    def endpoint(inbound):
+        return {"Endpoint": {"Type": "AWS::EC2::VPCEndpoint", "Properties": {
+            "ServiceName": f"com.amazonaws.{REGION}.s3", "VpcId": {"Ref": "Vpc"}, "VpcEndpointType": "Interface",
+            "PrivateDnsEnabled": True, "DnsOptions": {"PrivateDnsOnlyForInboundResolverEndpoint": inbound},
+        }}}
+
+    def options():
+        return ec2.describe_vpc_endpoints(VpcEndpointIds=[made["Endpoint"]])["VpcEndpoints"][0]["DnsOptions"]
+
+    stacks, made = stacked(server, name, endpoint("OnlyInboundResolver"))
+    assert options() == {"DnsRecordIpType": "ipv4", "PrivateDnsOnlyForInboundResolverEndpoint": True}
+    changed(stacks, name, endpoint("AllResolvers"))
+    assert options() == {"DnsRecordIpType": "ipv4", "PrivateDnsOnlyForInboundResolverEndpoint": False}
+    assert stacks.removed(name)["StackStatus"] == "DELETE_COMPLETE", stacks.events(name)

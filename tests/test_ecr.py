@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from conftest import ACCOUNT, REGION, needs, push
+from test_cloudformation import Stacks
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
@@ -163,6 +164,44 @@ def test_immutable_tags_stay(ecr, registry, repository):
     registry.image(repository, "v1")
     with pytest.raises(AssertionError, match="immutable"):
         registry.image(repository, "v1", b"another layer")
+
+
+@pytest.mark.parametrize("mode, moving, fixed", [
+    ("IMMUTABLE_WITH_EXCLUSION", "dev-1", "v1"), ("MUTABLE_WITH_EXCLUSION", "v1", "dev-1"),
+])
+def test_a_rule_for_tags_has_exclusions(ecr, registry, name, mode, moving, fixed):
+    filters = [{"filterType": "WILDCARD", "filter": "dev-*"}]
+    rule = {"imageTagMutability": mode, "imageTagMutabilityExclusionFilters": filters}
+    made = ecr.create_repository(repositoryName=name, **rule)["repository"]
+    assert (made["imageTagMutability"], made["imageTagMutabilityExclusionFilters"]) == (mode, filters)
+    for tag in (moving, fixed):
+        registry.image(name, tag)
+    registry.image(name, moving, b"another layer")
+    with pytest.raises(AssertionError, match="immutable"):
+        registry.image(name, fixed, b"another layer")
+    refused("InvalidParameterException", ecr.put_image_tag_mutability, repositoryName=name, imageTagMutability=mode)
+    ecr.put_image_tag_mutability(repositoryName=name, imageTagMutability="MUTABLE")
+    registry.image(name, fixed, b"another layer")
+    assert "imageTagMutabilityExclusionFilters" not in ecr.describe_repositories(repositoryNames=[name])["repositories"][0]
+
+
+def test_a_templates_rule_for_tags_changes(server, ecr, name):
+    def template(**rule):
+        return {"Resources": {"Repository": {"Type": "AWS::ECR::Repository", "Properties": {"RepositoryName": name, **rule}}}}
+
+    def rule():
+        shown = ecr.describe_repositories(repositoryNames=[name])["repositories"][0]
+        return shown["imageTagMutability"], [f["filter"] for f in shown.get("imageTagMutabilityExclusionFilters", [])]
+
+    stacks = Stacks(server)
+    filters = [{"ImageTagMutabilityExclusionFilterType": "WILDCARD", "ImageTagMutabilityExclusionFilterValue": "dev-*"}]
+    excluding = template(ImageTagMutability="IMMUTABLE_WITH_EXCLUSION", ImageTagMutabilityExclusionFilters=filters)
+    assert stacks.made(name, excluding)["StackStatus"] == "CREATE_COMPLETE", stacks.events(name)
+    assert rule() == ("IMMUTABLE_WITH_EXCLUSION", ["dev-*"])
+    stacks.client.update_stack(StackName=name, TemplateBody=json.dumps(template(ImageTagMutability="IMMUTABLE")))
+    assert stacks.settled(name)["StackStatus"] == "UPDATE_COMPLETE", stacks.events(name)
+    assert rule() == ("IMMUTABLE", [])
+    stacks.removed(name)
 
 
 def test_chunks_ranges_and_the_wrong_digest(registry, repository):

@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from conftest import ACCOUNT, REGION
+from test_cloudformation import Stacks
 
 
 @pytest.fixture
@@ -188,3 +189,35 @@ def test_metric_filters_are_kept_with_their_group(logs, group):
             filterPattern="[a, b", metricTransformations=[metric])
     logs.delete_metric_filter(logGroupName=group, filterName="f")
     refused("ResourceNotFoundException", logs.delete_metric_filter, logGroupName=group, filterName="f")
+
+
+# Classes
+
+
+def test_a_group_of_infrequent_access_takes_events_and_gives_none(logs, name):
+    group = f"/test/{name}"
+    logs.create_log_group(logGroupName=group, logGroupClass="INFREQUENT_ACCESS")
+    logs.create_log_group(logGroupName=f"{group}/standard")
+    put(logs, group, "s", "one")
+    of_class = {
+        kind: [g["logGroupName"] for g in logs.describe_log_groups(logGroupNamePrefix=group, logGroupClass=kind)["logGroups"]]
+        for kind in ("STANDARD", "INFREQUENT_ACCESS")
+    }
+    assert of_class == {"STANDARD": [f"{group}/standard"], "INFREQUENT_ACCESS": [group]}
+    metric = {"metricName": "m", "metricNamespace": "n", "metricValue": "1"}
+    for call, more in [
+        (logs.get_log_events, {"logStreamName": "s"}),
+        (logs.filter_log_events, {}),
+        (logs.put_metric_filter, {"filterName": "f", "filterPattern": "", "metricTransformations": [metric]}),
+    ]:
+        assert "INFREQUENT_ACCESS" in refused("InvalidParameterException", call, logGroupName=group, **more)
+    assert "DELIVERY" in refused("InvalidParameterException", logs.create_log_group, logGroupName=f"{group}/d", logGroupClass="DELIVERY")
+    logs.delete_log_group(logGroupName=group)
+
+
+def test_a_templates_group_has_its_class(server, logs, name):
+    stacks = Stacks(server)
+    group = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": name, "LogGroupClass": "INFREQUENT_ACCESS"}}
+    assert stacks.made(name, {"Resources": {"Group": group}})["StackStatus"] == "CREATE_COMPLETE", stacks.events(name)
+    assert logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"][0]["logGroupClass"] == "INFREQUENT_ACCESS"
+    stacks.removed(name)

@@ -39,7 +39,6 @@ DIFFERENT = {
     ("AWS::DynamoDB::Table", "SSESpecification"): "UpdateTable does not change it here",
     ("AWS::EC2::EIP", "Domain"): "vpc is all it can be",
     ("AWS::EC2::LaunchTemplate", "TagSpecifications"): "they are the launch template's tags at creation",
-    ("AWS::EC2::NatGateway", "SubnetId"): "a zonal gateway needs one",
     ("AWS::EC2::Route", "DestinationCidrBlock"): ONLY_IPV4,
     ("AWS::EC2::Subnet", "CidrBlock"): ONLY_IPV4,
     ("AWS::EC2::VPC", "CidrBlock"): ONLY_IPV4,

@@ -24,12 +24,12 @@ pub(crate) struct AddressRecord {
     pub(crate) association: Option<Association>,
 }
 
-/// The interface that an address is mapped to.
+/// What an address is mapped to: an interface, or a regional NAT gateway.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Association {
     pub(crate) id: String,
-    pub(crate) interface: String,
-    pub(crate) private_ip: Ipv4Addr,
+    pub(crate) interface: Option<String>,
+    pub(crate) private_ip: Option<Ipv4Addr>,
 }
 
 impl Record for AddressRecord {
@@ -60,9 +60,9 @@ impl Described for AddressRecord {
             allocation_id: Some(self.id.clone()),
             association_id: association.map(|association| association.id.clone()),
             domain: Some(DomainType::Vpc),
-            network_interface_id: association.map(|association| association.interface.clone()),
-            network_interface_owner_id: association.map(|_| net.account()),
-            private_ip_address: association.map(|association| association.private_ip.to_string()),
+            network_interface_id: association.and_then(|association| association.interface.clone()),
+            network_interface_owner_id: association.and_then(|used| used.interface.as_ref()).map(|_| net.account()),
+            private_ip_address: association.and_then(|used| used.private_ip).map(|ip| ip.to_string()),
             public_ipv4_pool: Some("amazon".to_owned()),
             network_border_group: Some(net.region().to_owned()),
             public_ip: Some(self.public_ip.to_string()),

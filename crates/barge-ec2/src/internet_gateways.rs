@@ -4,6 +4,7 @@ use crate::addresses::AddressRecord;
 use crate::describe::{Described, describe, question, show};
 use crate::filters::{Field, text};
 use crate::kind::Kind;
+use crate::nat_gateways::NatRecord;
 use crate::network::{Network, Record};
 use crate::network_interfaces::InterfaceRecord;
 use crate::vpcs::VpcRecord;
@@ -129,9 +130,11 @@ pub(crate) fn detach(net: &Network<'_>, input: DetachInternetGatewayRequest) -> 
         ));
     }
     let interfaces = net.select::<InterfaceRecord>(|interface| interface.vpc == vpc)?;
+    let gateways = net.select::<NatRecord>(|nat| nat.vpc == vpc)?;
     let mapped = |address: &AddressRecord| {
-        let used = address.association.as_ref();
-        used.is_some_and(|used| interfaces.iter().any(|interface| interface.id == used.interface))
+        let used = address.association.as_ref().and_then(|used| used.interface.as_ref());
+        used.is_some_and(|used| interfaces.iter().any(|interface| interface.id == *used))
+            || gateways.iter().any(|nat| nat.has(address))
     };
     if net.list::<AddressRecord>()?.iter().any(mapped) {
         return Err(errors::refused(

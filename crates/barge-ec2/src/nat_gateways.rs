@@ -6,14 +6,16 @@ use crate::filters::{Field, text};
 use crate::kind::Kind;
 use crate::network::{Network, Record};
 use crate::network_interfaces::InterfaceRecord;
+use crate::regional_nat::{self, ZoneAddress};
 use crate::subnets::SubnetRecord;
 use crate::{errors, tags};
 use barge_core::ids::SeededIds;
 use barge_core::{AwsError, Timestamp};
 use barge_wire::ec2::{
-    AvailabilityMode, ConnectivityType, CreateNatGatewayRequest, CreateNatGatewayResult, DeleteNatGatewayRequest,
-    DeleteNatGatewayResult, DescribeNatGatewaysRequest, DescribeNatGatewaysResult, NatGateway, NatGatewayAddress,
-    NatGatewayAddressStatus, NatGatewayState, NetworkInterfaceType, Tag,
+    AutoProvisionZonesState, AutoScalingIpsState, AvailabilityMode, ConnectivityType, CreateNatGatewayRequest,
+    CreateNatGatewayResult, DeleteNatGatewayRequest, DeleteNatGatewayResult, DescribeNatGatewaysRequest,
+    DescribeNatGatewaysResult, NatGateway, NatGatewayAddress, NatGatewayAddressStatus, NatGatewayState,
+    NetworkInterfaceType, Tag,
 };
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
@@ -26,13 +28,21 @@ const SHOWN_AFTER: Duration = Duration::from_hours(1);
 pub(crate) struct NatRecord {
     pub(crate) id: String,
     pub(crate) vpc: String,
-    pub(crate) subnet: String,
     pub(crate) connectivity: ConnectivityType,
-    pub(crate) address: Option<Elastic>,
-    pub(crate) interface: String,
-    pub(crate) private_ip: Ipv4Addr,
+    #[serde(flatten)]
+    pub(crate) place: Place,
     pub(crate) created: Timestamp,
     pub(crate) deleted: Option<Timestamp>,
+}
+
+/// Where a gateway is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Place {
+    /// In a subnet, with an interface there; a public one has an address.
+    Zonal { subnet: String, address: Option<Elastic>, interface: String, private_ip: Ipv4Addr },
+    /// In the zones of its VPC, without addresses where it is to find out itself which it needs.
+    Regional { addresses: Vec<ZoneAddress> },
 }
 
 /// The elastic address of a public gateway.
@@ -56,6 +66,16 @@ impl NatRecord {
         if self.deleted.is_some() { NatGatewayState::Deleted } else { NatGatewayState::Available }
     }
 
+    /// Whether an address is mapped to it as a regional gateway.
+    pub(crate) fn has(&self, address: &AddressRecord) -> bool {
+        match &self.place {
+            Place::Regional { addresses } if self.deleted.is_none() => {
+                addresses.iter().any(|zone| zone.elastic().allocation == address.id)
+            }
+            _ => false,
+        }
+    }
+
     fn forgotten(&self, now: Timestamp) -> bool {
         self.deleted.is_some_and(|deleted| deleted + SHOWN_AFTER < now)
     }
@@ -72,28 +92,47 @@ impl Described for NatRecord {
     ];
 
     fn show(&self, _: &Network<'_>, tags: Vec<Tag>) -> Result<NatGateway, AwsError> {
-        let elastic = self.address.as_ref();
-        Ok(NatGateway {
+        let shown = NatGateway {
             nat_gateway_id: Some(self.id.clone()),
             vpc_id: Some(self.vpc.clone()),
-            subnet_id: Some(self.subnet.clone()),
             connectivity_type: Some(self.connectivity),
-            availability_mode: Some(AvailabilityMode::Zonal),
             create_time: Some(self.created),
             delete_time: self.deleted,
             state: Some(self.state()),
-            nat_gateway_addresses: Some(vec![NatGatewayAddress {
-                allocation_id: elastic.map(|elastic| elastic.allocation.clone()),
-                association_id: elastic.map(|elastic| elastic.association.clone()),
-                public_ip: elastic.map(|elastic| elastic.public_ip.to_string()),
-                network_interface_id: Some(self.interface.clone()),
-                private_ip: Some(self.private_ip.to_string()),
-                is_primary: Some(true),
-                status: Some(NatGatewayAddressStatus::Succeeded),
-                ..NatGatewayAddress::default()
-            }]),
             tags: Some(tags),
             ..NatGateway::default()
+        };
+        Ok(match &self.place {
+            Place::Zonal { subnet, address, interface, private_ip } => NatGateway {
+                subnet_id: Some(subnet.clone()),
+                availability_mode: Some(AvailabilityMode::Zonal),
+                nat_gateway_addresses: Some(vec![NatGatewayAddress {
+                    allocation_id: address.as_ref().map(|elastic| elastic.allocation.clone()),
+                    association_id: address.as_ref().map(|elastic| elastic.association.clone()),
+                    public_ip: address.as_ref().map(|elastic| elastic.public_ip.to_string()),
+                    network_interface_id: Some(interface.clone()),
+                    private_ip: Some(private_ip.to_string()),
+                    is_primary: Some(true),
+                    status: Some(NatGatewayAddressStatus::Succeeded),
+                    ..NatGatewayAddress::default()
+                }]),
+                ..shown
+            },
+            Place::Regional { addresses } => {
+                let automatic = addresses.is_empty();
+                let (zones, ips) = if automatic {
+                    (AutoProvisionZonesState::Enabled, AutoScalingIpsState::Enabled)
+                } else {
+                    (AutoProvisionZonesState::Disabled, AutoScalingIpsState::Disabled)
+                };
+                NatGateway {
+                    availability_mode: Some(AvailabilityMode::Regional),
+                    auto_provision_zones: Some(zones),
+                    auto_scaling_ips: Some(ips),
+                    nat_gateway_addresses: Some(addresses.iter().map(ZoneAddress::show).collect()),
+                    ..shown
+                }
+            }
         })
     }
 
@@ -109,8 +148,13 @@ pub(crate) fn create(net: &Network<'_>, input: CreateNatGatewayRequest) -> Resul
         Some(token) => {
             let ids = client_seed(net, "CreateNatGateway", token);
             let nat = make(&net.with_ids(&ids), &input, &tags)?;
-            let same = Some(&nat.subnet) == input.subnet_id.as_ref()
-                && nat.address.as_ref().map(|elastic| &elastic.allocation) == input.allocation_id.as_ref();
+            let same = match &nat.place {
+                Place::Zonal { subnet, address, .. } => {
+                    Some(subnet) == input.subnet_id.as_ref()
+                        && address.as_ref().map(|elastic| &elastic.allocation) == input.allocation_id.as_ref()
+                }
+                Place::Regional { .. } => Some(&nat.vpc) == input.vpc_id.as_ref(),
+            };
             if !same {
                 return Err(mismatch());
             }
@@ -136,42 +180,49 @@ pub(crate) fn mismatch() -> AwsError {
 
 /// Makes a gateway, or gives the one that an earlier try with the same ids made.
 pub(crate) fn make(net: &Network<'_>, input: &CreateNatGatewayRequest, tags: &[Tag]) -> Result<NatRecord, AwsError> {
-    if input.availability_mode == Some(AvailabilityMode::Regional) {
-        return Err(AwsError::not_implemented("Amazon EC2", "regional NAT gateways in CreateNatGateway"));
-    }
     let id = net.mint(Kind::NatGateway);
     if let Some(found) = net.find(&id)? {
         return Ok(found);
+    }
+    let (vpc, place) = match input.availability_mode {
+        Some(AvailabilityMode::Regional) => regional_nat::placed(net, input)?,
+        Some(AvailabilityMode::Zonal) | None => zonal(net, input, &id)?,
+    };
+    let connectivity = input.connectivity_type.unwrap_or(ConnectivityType::Public);
+    let nat = NatRecord { id, vpc, connectivity, place, created: net.now, deleted: None };
+    net.put(&nat)?;
+    tags::put(net, &nat.id, tags)?;
+    Ok(nat)
+}
+
+/// The VPC and the place of the gateway `id` in a subnet.
+fn zonal(net: &Network<'_>, input: &CreateNatGatewayRequest, id: &str) -> Result<(String, Place), AwsError> {
+    let members =
+        [("VpcId", input.vpc_id.is_some()), ("AvailabilityZoneAddresses", input.availability_zone_addresses.is_some())];
+    if let Some((name, _)) = members.iter().find(|(_, given)| *given) {
+        return Err(errors::refused(
+            "InvalidParameterCombination",
+            format!("{name} cannot be specified for a zonal NAT gateway"),
+        ));
     }
     let subnet_id = input.subnet_id.as_ref().ok_or_else(|| errors::missing_parameter("SubnetId"))?;
     let subnet = net.get::<SubnetRecord>(subnet_id)?;
     let connectivity = input.connectivity_type.unwrap_or(ConnectivityType::Public);
     let mut address = elastic_address(net, connectivity, input.allocation_id.as_deref())?;
     let private_ip = input.private_ip_address.as_deref().map(private_address).transpose()?;
-    let interface = InterfaceRecord::make(net, &subnet, NetworkInterfaceType::NatGateway, &id, Vec::new(), private_ip)?;
+    let interface = InterfaceRecord::make(net, &subnet, NetworkInterfaceType::NatGateway, id, Vec::new(), private_ip)?;
     let association = net.mint_with("eipassoc");
     if let Some(address) = &mut address {
         address.association = Some(Association {
             id: association.clone(),
-            interface: interface.id.clone(),
-            private_ip: interface.private_ip,
+            interface: Some(interface.id.clone()),
+            private_ip: Some(interface.private_ip),
         });
         net.put(address)?;
     }
-    let nat = NatRecord {
-        vpc: subnet.vpc,
-        subnet: subnet.id,
-        connectivity,
-        address: address.map(|address| Elastic { allocation: address.id, association, public_ip: address.public_ip }),
-        interface: interface.id,
-        private_ip: interface.private_ip,
-        created: net.now,
-        deleted: None,
-        id,
-    };
-    net.put(&nat)?;
-    tags::put(net, &nat.id, tags)?;
-    Ok(nat)
+    let address = address.map(|address| Elastic { allocation: address.id, association, public_ip: address.public_ip });
+    let (interface, private_ip) = (interface.id, interface.private_ip);
+    Ok((subnet.vpc, Place::Zonal { subnet: subnet.id, address, interface, private_ip }))
 }
 
 fn private_address(text: &str) -> Result<Ipv4Addr, AwsError> {
@@ -191,17 +242,20 @@ fn elastic_address(
             "AllocationId cannot be specified for a private NAT gateway",
         )),
         (ConnectivityType::Public, None) => Err(errors::missing_parameter("AllocationId")),
-        (ConnectivityType::Public, Some(allocation)) => {
-            let address = net.get::<AddressRecord>(allocation)?;
-            if address.association.is_some() {
-                return Err(errors::refused(
-                    "Resource.AlreadyAssociated",
-                    format!("Elastic IP address [{allocation}] is already associated"),
-                ));
-            }
-            Ok(Some(address))
-        }
+        (ConnectivityType::Public, Some(allocation)) => free_address(net, allocation).map(Some),
     }
+}
+
+/// The address of an allocation, where it is mapped to nothing yet.
+pub(crate) fn free_address(net: &Network<'_>, allocation: &str) -> Result<AddressRecord, AwsError> {
+    let address = net.get::<AddressRecord>(allocation)?;
+    if address.association.is_some() {
+        return Err(errors::refused(
+            "Resource.AlreadyAssociated",
+            format!("Elastic IP address [{allocation}] is already associated"),
+        ));
+    }
+    Ok(address)
 }
 
 pub(crate) fn delete(net: &Network<'_>, input: DeleteNatGatewayRequest) -> Result<DeleteNatGatewayResult, AwsError> {
@@ -210,13 +264,15 @@ pub(crate) fn delete(net: &Network<'_>, input: DeleteNatGatewayRequest) -> Resul
     }
     let mut nat = net.get::<NatRecord>(&input.nat_gateway_id)?;
     if nat.deleted.is_none() {
-        if let Some(elastic) = &nat.address
-            && let Some(mut address) = net.find::<AddressRecord>(&elastic.allocation)?
-        {
-            address.association = None;
-            net.put(&address)?;
+        match &nat.place {
+            Place::Zonal { address, interface, .. } => {
+                address.iter().try_for_each(|elastic| regional_nat::release(net, elastic))?;
+                net.remove(interface)?;
+            }
+            Place::Regional { addresses } => {
+                addresses.iter().try_for_each(|zone| regional_nat::release(net, zone.elastic()))?;
+            }
         }
-        net.remove(&nat.interface)?;
         nat.deleted = Some(net.now);
         net.put(&nat)?;
     }

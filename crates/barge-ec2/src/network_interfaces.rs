@@ -164,7 +164,7 @@ impl InterfaceRecord {
 
     fn association(&self, net: &Network<'_>) -> Result<Option<NetworkInterfaceAssociation>, AwsError> {
         for address in net.list::<AddressRecord>()? {
-            if let Some(used) = address.association.filter(|used| used.interface == self.id) {
+            if let Some(used) = address.association.filter(|used| used.interface.as_ref() == Some(&self.id)) {
                 return Ok(Some(NetworkInterfaceAssociation {
                     allocation_id: Some(address.id),
                     association_id: Some(used.id),

@@ -68,6 +68,18 @@ pub(crate) struct RuleRecord {
     pub(crate) traffic: Traffic,
     pub(crate) peer: Peer,
     pub(crate) description: Option<String>,
+    #[serde(default)]
+    pub(crate) origin: Origin,
+}
+
+/// How a rule came to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Origin {
+    /// Somebody asked for it.
+    #[default]
+    Written,
+    /// It came with its group.
+    Default,
 }
 
 impl Record for RuleRecord {
@@ -79,6 +91,11 @@ impl Record for RuleRecord {
 }
 
 impl RuleRecord {
+    /// The rule that a new group has: it lets everything out.
+    pub(crate) fn default_egress(net: &Network<'_>, group: &str) -> Self {
+        Self { origin: Origin::Default, ..Self::everything(net, group, Direction::Egress, Peer::anywhere()) }
+    }
+
     /// A rule that lets everything through from or to `peer`.
     pub(crate) fn everything(net: &Network<'_>, group: &str, direction: Direction, peer: Peer) -> Self {
         Self {
@@ -88,6 +105,7 @@ impl RuleRecord {
             traffic: Traffic { protocol: "-1".to_owned(), from: -1, to: -1 },
             peer,
             description: None,
+            origin: Origin::Written,
         }
     }
 
@@ -232,6 +250,7 @@ pub(crate) fn rules_of(
         traffic: traffic.clone(),
         peer,
         description,
+        origin: Origin::Written,
     };
     Ok(peers.into_iter().map(rule).collect())
 }

@@ -161,7 +161,7 @@ fn insert(net: &Network<'_>, group: &GroupRecord) -> Result<(), AwsError> {
         ));
     }
     net.put(group)?;
-    net.put(&RuleRecord::everything(net, &group.id, Direction::Egress, Peer::anywhere()))
+    net.put(&RuleRecord::default_egress(net, &group.id))
 }
 
 fn default_vpc(net: &Network<'_>) -> Result<VpcRecord, AwsError> {

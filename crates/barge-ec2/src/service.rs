@@ -60,6 +60,11 @@ impl Ec2Service {
         self.store.write(move |tx| change(&Network::new(tx, &cx, &ids))).await
     }
 
+    /// The context of a question that another service asks.
+    pub(crate) fn inside(&self, scope: &Scope) -> Context {
+        self.ambient.context(scope.clone(), "ec2.amazonaws.com")
+    }
+
     /// Gives an account's region its default VPC the first time that anything is asked there.
     async fn prepare(&self, cx: &Context) -> Result<(), AwsError> {
         if self.prepared.read().unwrap_or_else(PoisonError::into_inner).contains(&cx.scope) {
@@ -122,7 +127,8 @@ operations! {
         [PublicIps AllocationIds Filters];
 
     write create_nat_gateway: CreateNatGatewayRequest => CreateNatGatewayResult = nat_gateways::create,
-        [AvailabilityMode AllocationId ClientToken SubnetId TagSpecifications ConnectivityType PrivateIpAddress];
+        [AvailabilityMode AllocationId ClientToken SubnetId VpcId AvailabilityZoneAddresses TagSpecifications ConnectivityType
+         PrivateIpAddress];
     write delete_nat_gateway: DeleteNatGatewayRequest => DeleteNatGatewayResult = nat_gateways::delete, [NatGatewayId];
     read describe_nat_gateways: DescribeNatGatewaysRequest => DescribeNatGatewaysResult = nat_gateways::describe_all,
         [NatGatewayIds Filter MaxResults NextToken];
@@ -165,10 +171,10 @@ operations! {
 
     write create_vpc_endpoint: CreateVpcEndpointRequest => CreateVpcEndpointResult = vpc_endpoints::create,
         [VpcEndpointType VpcId ServiceName PolicyDocument RouteTableIds SubnetIds SecurityGroupIds IpAddressType
-         ClientToken PrivateDnsEnabled TagSpecifications];
+         DnsOptions ClientToken PrivateDnsEnabled TagSpecifications];
     write modify_vpc_endpoint: ModifyVpcEndpointRequest => ModifyVpcEndpointResult = vpc_endpoints::modify,
         [VpcEndpointId ResetPolicy PolicyDocument AddRouteTableIds RemoveRouteTableIds AddSubnetIds RemoveSubnetIds
-         AddSecurityGroupIds RemoveSecurityGroupIds IpAddressType PrivateDnsEnabled];
+         AddSecurityGroupIds RemoveSecurityGroupIds IpAddressType DnsOptions PrivateDnsEnabled];
     write delete_vpc_endpoints: DeleteVpcEndpointsRequest => DeleteVpcEndpointsResult = vpc_endpoints::delete,
         [VpcEndpointIds];
     read describe_vpc_endpoints: DescribeVpcEndpointsRequest => DescribeVpcEndpointsResult

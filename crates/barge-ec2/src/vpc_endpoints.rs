@@ -2,6 +2,7 @@
 //! interface in each of their subnets.
 
 use crate::describe::{Described, describe, question, show};
+use crate::endpoint_dns::DnsChoice;
 use crate::filters::{Field, text};
 use crate::kind::Kind;
 use crate::nat_gateways::{client_seed, mismatch};
@@ -16,9 +17,9 @@ use barge_core::ids::SeededIds;
 use barge_core::{AwsError, IdSource as _, Timestamp};
 use barge_wire::ec2::{
     CreateVpcEndpointRequest, CreateVpcEndpointResult, DeleteVpcEndpointsRequest, DeleteVpcEndpointsResult,
-    DescribeVpcEndpointsRequest, DescribeVpcEndpointsResult, DnsEntry, DnsOptions, DnsRecordIpType, IpAddressType,
-    ModifyVpcEndpointRequest, ModifyVpcEndpointResult, NetworkInterfaceType, Route, RouteOrigin, RouteState,
-    SecurityGroupIdentifier, State, Tag, UnsuccessfulItem, UnsuccessfulItemError, VpcEndpoint, VpcEndpointType,
+    DescribeVpcEndpointsRequest, DescribeVpcEndpointsResult, DnsEntry, IpAddressType, ModifyVpcEndpointRequest,
+    ModifyVpcEndpointResult, NetworkInterfaceType, Route, RouteOrigin, RouteState, SecurityGroupIdentifier, State, Tag,
+    UnsuccessfulItem, UnsuccessfulItemError, VpcEndpoint, VpcEndpointType,
 };
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,8 @@ pub(crate) struct EndpointRecord {
     pub(crate) subnets: Vec<String>,
     pub(crate) groups: Vec<String>,
     pub(crate) private_dns: bool,
+    #[serde(default)]
+    pub(crate) dns: DnsChoice,
     pub(crate) created: Timestamp,
 }
 
@@ -93,10 +96,6 @@ impl Described for EndpointRecord {
             let group = net.get::<GroupRecord>(id)?;
             groups.push(SecurityGroupIdentifier { group_id: Some(group.id), group_name: Some(group.name) });
         }
-        let record_type = match self.endpoint_type {
-            VpcEndpointType::Interface => DnsRecordIpType::Ipv4,
-            _ => DnsRecordIpType::ServiceDefined,
-        };
         Ok(VpcEndpoint {
             vpc_endpoint_id: Some(self.id.clone()),
             vpc_endpoint_type: Some(self.endpoint_type),
@@ -109,7 +108,7 @@ impl Described for EndpointRecord {
             subnet_ids: Some(self.subnets.clone()),
             groups: Some(groups),
             ip_address_type: Some(IpAddressType::Ipv4),
-            dns_options: Some(DnsOptions { dns_record_ip_type: Some(record_type), ..DnsOptions::default() }),
+            dns_options: Some(self.dns.shown(self.endpoint_type)),
             private_dns_enabled: Some(self.private_dns),
             requester_managed: Some(false),
             network_interface_ids: Some(self.interfaces(net)?.into_iter().map(|interface| interface.id).collect()),
@@ -184,6 +183,7 @@ pub(crate) fn make(
         subnets: Vec::new(),
         groups: Vec::new(),
         private_dns: false,
+        dns: DnsChoice::default().changed(input.dns_options.as_ref())?,
         created: net.now,
         id,
     };
@@ -360,6 +360,7 @@ fn set_private_dns(net: &Network<'_>, endpoint: &mut EndpointRecord, enabled: bo
 pub(crate) fn modify(net: &Network<'_>, input: ModifyVpcEndpointRequest) -> Result<ModifyVpcEndpointResult, AwsError> {
     check_addressing(input.ip_address_type)?;
     let mut endpoint = net.get::<EndpointRecord>(&input.vpc_endpoint_id)?;
+    endpoint.dns = endpoint.dns.changed(input.dns_options.as_ref())?;
     match endpoint.endpoint_type {
         VpcEndpointType::Gateway => refuse_members(&[
             ("AddSubnetIds", input.add_subnet_ids.is_some()),

@@ -5,6 +5,7 @@ use crate::describe::{Described, describe, question, show};
 use crate::filters::{Field, text, truth};
 use crate::internet_gateways::InternetGatewayRecord;
 use crate::kind::Kind;
+use crate::nat_gateways::NatRecord;
 use crate::network::{Network, Record};
 use crate::network_acls::NetworkAclRecord;
 use crate::route_tables::RouteTableRecord;
@@ -153,6 +154,7 @@ pub(crate) fn delete(net: &Network<'_>, input: DeleteVpcRequest) -> Result<(), A
     let needed = net.list::<SubnetRecord>()?.iter().any(|subnet| subnet.vpc == id)
         || net.list::<InternetGatewayRecord>()?.iter().any(|gateway| gateway.vpc.as_ref() == Some(&id))
         || net.list::<EndpointRecord>()?.iter().any(|endpoint| endpoint.vpc == id)
+        || net.list::<NatRecord>()?.iter().any(|nat| nat.vpc == id && nat.deleted.is_none())
         || groups.iter().any(|group| !group.is_default())
         || tables.iter().any(|table| table.main_association.is_none())
         || net.list::<NetworkAclRecord>()?.iter().any(|acl| acl.vpc == id && !acl.is_default());

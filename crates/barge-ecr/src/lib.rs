@@ -6,6 +6,7 @@
 
 mod api;
 mod lifecycle;
+mod mutability;
 mod names;
 mod registry;
 pub mod resources;

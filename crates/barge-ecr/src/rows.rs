@@ -1,10 +1,10 @@
 //! The tables: repositories, the images in them, and their tags. What the rows mean to a client is not known here.
 
+use crate::mutability::Mutability;
 use crate::names::Pick;
 use barge_core::{AccountId, AwsError, Region, Scope, Timestamp};
 use barge_store::rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 use barge_store::{StoreError, sql};
-use barge_wire::ecr::ImageTagMutability;
 use barge_wire::ecr::error;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -29,7 +29,8 @@ pub(crate) const MIGRATIONS: &[&str] = &[
 pub(crate) struct Repository {
     pub(crate) name: String,
     pub(crate) created_at: Timestamp,
-    pub(crate) mutability: ImageTagMutability,
+    #[serde(flatten)]
+    pub(crate) mutability: Mutability,
     pub(crate) scan_on_push: bool,
     pub(crate) policy: Option<String>,
     /// The lifecycle policy's text.
@@ -236,7 +237,7 @@ pub(crate) fn put_image(
     let Some(tag) = tag else { return Ok(()) };
     let held = find(tx, scope, repository, &Pick::Tag(tag.to_owned()))?;
     let moves = held.is_some_and(|(digest, _)| digest != image.digest);
-    if moves && mutability == ImageTagMutability::Immutable {
+    if moves && mutability.fixes(tag) {
         return Err(error::image_tag_already_exists_exception(format!(
             "The image tag '{tag}' already exists in the '{repository}' repository and cannot be overwritten because the repository is immutable."
         )));

@@ -14,7 +14,8 @@ pub enum Prewarm {
 /// Whether packages that a runtime offers may be installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packages {
-    /// boto3 is installed with pip, once, where the host's Python lacks it.
+    /// The AWS SDK is installed once for each language: boto3 with pip, where the host's Python lacks it, and the SDK for
+    /// JavaScript with npm.
     Install,
     /// Functions get what the host has.
     HostOnly,
@@ -45,7 +46,7 @@ pub struct LambdaConfig {
     pub log_rate: u32,
     /// Whether new functions start warm.
     pub prewarm: Prewarm,
-    /// Whether boto3 may be installed.
+    /// Whether the AWS SDK may be installed.
     pub packages: Packages,
 }
 

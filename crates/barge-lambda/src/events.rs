@@ -1,16 +1,18 @@
 //! Events that nobody waits for: stored before they are accepted, run by a few workers, tried again where the function
 //! fails (Lambda Developer Guide, "How Lambda handles errors and retries with asynchronous invocation").
 
+use crate::destinations::{Condition, Finished, target};
 use crate::function::EventConfig;
-use crate::instance::Verdict;
-use crate::names::{FunctionKey, LATEST, Qualifier};
+use crate::instance::{Outcome, Verdict};
+use crate::names::{FunctionKey, LATEST, Qualifier, Target};
 use crate::shared::{Event, Shared};
 use barge_core::ports::{LogLine, LogTarget};
 use barge_core::{AccountId, AwsError, Region, Scope, Timestamp};
-use barge_store::rusqlite::{Row, params};
+use barge_store::rusqlite::{Connection, Row, params};
 use barge_store::{Store, sql};
 use bytes::Bytes;
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -53,10 +55,66 @@ struct Queued {
 enum Next {
     /// It leaves the queue.
     Done,
-    /// It leaves the queue unfinished; why, for the log.
-    Drop(String),
+    /// It leaves the queue unfinished.
+    Drop(Reason),
     /// It is tried again at `due`.
     Again { failures: u32, throttles: u32, due: Timestamp },
+}
+
+/// Why an event is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    FunctionGone,
+    QualifierGone,
+    TooOld,
+    /// The function failed so many times.
+    Failed(u32),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FunctionGone => f.write_str("the function is gone"),
+            Self::QualifierGone => f.write_str("the version or alias is gone"),
+            Self::TooOld => f.write_str("it is too old"),
+            Self::Failed(times) => write!(f, "the function failed {times} times"),
+        }
+    }
+}
+
+impl Next {
+    /// What destinations call it; `None` where they hear nothing.
+    fn condition(&self) -> Option<Condition> {
+        match self {
+            Self::Done => Some(Condition::Success),
+            Self::Drop(Reason::Failed(_)) => Some(Condition::RetriesExhausted),
+            Self::Drop(Reason::TooOld) => Some(Condition::EventAgeExceeded),
+            Self::Drop(_) | Self::Again { .. } => None,
+        }
+    }
+}
+
+/// An event that is to be queued.
+struct Accepted {
+    id: String,
+    key: FunctionKey,
+    qualifier: Qualifier,
+    payload: Bytes,
+    at: Timestamp,
+}
+
+impl Accepted {
+    fn insert(&self, tx: &Connection) -> Result<(), AwsError> {
+        let FunctionKey { scope, name, .. } = &self.key;
+        let (account, region) = (scope.account.as_str(), scope.region.as_str());
+        let qualifier = self.qualifier.text();
+        let row = params![self.id, account, region, name, self.payload.as_ref(), self.at.millis(), qualifier];
+        let insert = "INSERT OR IGNORE INTO lambda_events
+            (id, account, region, function, payload, accepted, failures, throttles, due, qualifier)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, ?6, ?7)";
+        let mut statement = sql(tx.prepare_cached(insert))?;
+        sql(statement.execute(row)).map(drop)
+    }
 }
 
 /// How a try went.
@@ -88,20 +146,9 @@ impl Events {
         id: &str,
         payload: Bytes,
     ) -> Result<(), AwsError> {
-        let (id, now) = (id.to_owned(), self.shared.ambient.clock.now().millis());
-        let FunctionKey { scope, name, .. } = key.clone();
-        let qualifier = qualifier.text();
-        self.store
-            .write(move |tx| {
-                let (account, region) = (scope.account.as_str(), scope.region.as_str());
-                let row = params![id, account, region, name, payload.as_ref(), now, qualifier];
-                let insert = "INSERT OR IGNORE INTO lambda_events
-                    (id, account, region, function, payload, accepted, failures, throttles, due, qualifier)
-                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, ?6, ?7)";
-                let mut statement = sql(tx.prepare_cached(insert))?;
-                sql(statement.execute(row)).map(drop)
-            })
-            .await?;
+        let (key, qualifier, at) = (key.clone(), qualifier.clone(), self.shared.ambient.clock.now());
+        let accepted = Accepted { id: id.to_owned(), key, qualifier, payload, at };
+        self.store.write(move |tx| accepted.insert(tx)).await?;
         self.arrived.notify_one();
         Ok(())
     }
@@ -164,43 +211,82 @@ impl Events {
 
     /// Tries an event once and notes what comes of it; gives its id.
     async fn attempt(&self, queued: Queued) -> String {
-        let next = self.try_once(&queued).await;
+        let (next, told) = self.try_once(&queued).await;
         if let Next::Drop(reason) = &next {
-            self.tell_of_drop(&queued, reason).await;
+            self.tell_of_drop(&queued, *reason).await;
         }
-        if let Err(error) = self.note(&queued.id, next).await {
+        if let Err(error) = self.note(&queued.id, next, told).await {
             tracing::warn!(%error, event = %queued.id, "an event's outcome was not stored; it will run again");
         }
         queued.id
     }
 
-    async fn try_once(&self, queued: &Queued) -> Next {
+    /// What becomes of the event, and the event of the function that hears of it.
+    async fn try_once(&self, queued: &Queued) -> (Next, Option<Accepted>) {
         let Some(whole) = self.shared.registry.get(&queued.key) else {
-            return Next::Drop("the function is gone".to_owned());
+            return (Next::Drop(Reason::FunctionGone), None);
         };
         let Some(function) = whole.pointed(&queued.qualifier, self.shared.chance()) else {
-            return Next::Drop("the version or alias is gone".to_owned());
+            return (Next::Drop(Reason::QualifierGone), None);
         };
         let configured = whole.event_configs.get(&queued.qualifier.text().unwrap_or_else(|| LATEST.to_owned()));
         let event = Event { request_id: queued.id.clone(), payload: queued.payload.clone(), client_context: None };
-        let went = match self.shared.run(&function, event).await {
-            Ok(outcome) if outcome.verdict == Verdict::Succeeded => Try::Succeeded,
-            Ok(_) => Try::Failed,
-            Err(error) => Try::NotRun(error),
+        let (went, outcome) = match self.shared.run(&function, event).await {
+            Ok(outcome) if outcome.verdict == Verdict::Succeeded => (Try::Succeeded, Some(outcome)),
+            Ok(outcome) => (Try::Failed, Some(outcome)),
+            Err(error) => (Try::NotRun(error), None),
         };
+        let next = self.next(queued, &went, configured);
+        let version = function.key.version_name();
+        let told = configured.and_then(|config| self.told(queued, &next, config, outcome.as_ref(), version));
+        (next, told)
+    }
+
+    fn next(&self, queued: &Queued, went: &Try, configured: Option<&EventConfig>) -> Next {
         let config = &self.shared.config;
         let (delays, oldest) = patience(configured, &config.retry_delays, config.max_event_age);
-        let next = after(queued, &went, self.shared.ambient.clock.now(), delays, config.throttle_delay);
+        let next = after(queued, went, self.shared.ambient.clock.now(), delays, config.throttle_delay);
         match next {
-            Next::Again { due, .. } if due.since(queued.accepted) > oldest => Next::Drop("it is too old".to_owned()),
+            Next::Again { due, .. } if due.since(queued.accepted) > oldest => Next::Drop(Reason::TooOld),
             next => next,
         }
     }
 
-    async fn note(&self, id: &str, next: Next) -> Result<(), AwsError> {
+    /// The event of the function that hears what became of this one.
+    fn told(
+        &self,
+        queued: &Queued,
+        next: &Next,
+        config: &EventConfig,
+        outcome: Option<&Outcome>,
+        version: String,
+    ) -> Option<Accepted> {
+        let condition = next.condition()?;
+        // It was looked at when it was configured.
+        let Target { key, qualifier } = target(&queued.key.scope, config.destinations.of(condition)?).ok()?;
+        let at = self.shared.ambient.clock.now();
+        let finished = Finished {
+            id: &queued.id,
+            function: &queued.key,
+            qualifier: &queued.qualifier,
+            payload: &queued.payload,
+            condition,
+            runs: queued.failures + u32::from(outcome.is_some()),
+            last: outcome.map(|outcome| (outcome, version)),
+        };
+        let id = self.shared.ambient.ids.uuid();
+        Some(Accepted { id, key, qualifier, payload: finished.record(at).into(), at })
+    }
+
+    /// Stores what becomes of an event, and what another function is told of it, in one step.
+    async fn note(&self, id: &str, next: Next, told: Option<Accepted>) -> Result<(), AwsError> {
         let id = id.to_owned();
+        let tells = told.is_some();
         self.store
             .write(move |tx| {
+                if let Some(told) = told {
+                    told.insert(tx)?;
+                }
                 sql(match next {
                     Next::Done | Next::Drop(_) => tx.execute("DELETE FROM lambda_events WHERE id = ?1", [id]),
                     Next::Again { failures, throttles, due } => tx.execute(
@@ -210,10 +296,14 @@ impl Events {
                 })
                 .map(drop)
             })
-            .await
+            .await?;
+        if tells {
+            self.arrived.notify_one();
+        }
+        Ok(())
     }
 
-    async fn tell_of_drop(&self, queued: &Queued, reason: &str) {
+    async fn tell_of_drop(&self, queued: &Queued, reason: Reason) {
         let message = format!("RequestId: {} Error: the event was dropped: {reason}", queued.id);
         tracing::warn!(function = %queued.key.name, "{message}");
         let Some(function) = self.shared.registry.get(&queued.key) else { return };
@@ -249,7 +339,7 @@ fn after(queued: &Queued, went: &Try, now: Timestamp, delays: &[Duration], throt
         Try::Succeeded => Next::Done,
         Try::Failed => match delays.get(queued.failures as usize) {
             Some(delay) => Next::Again { failures: queued.failures + 1, throttles: 0, due: now + *delay },
-            None => Next::Drop(format!("the function failed {} times", queued.failures + 1)),
+            None => Next::Drop(Reason::Failed(queued.failures + 1)),
         },
         Try::NotRun(_) => {
             let backoff = throttle_delay.saturating_mul(1 << queued.throttles.min(16)).min(LONGEST_BACKOFF);
@@ -278,6 +368,7 @@ fn queued(row: &Row<'_>) -> barge_store::rusqlite::Result<Queued> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::destinations::Destinations;
 
     #[test]
     fn what_becomes_of_an_event() {
@@ -298,7 +389,7 @@ mod tests {
             (queued(0, 0), Try::Succeeded, Next::Done),
             (queued(0, 0), Try::Failed, again(1, 0, 60_000)),
             (queued(1, 3), Try::Failed, again(2, 0, 120_000)),
-            (queued(2, 0), Try::Failed, Next::Drop("the function failed 3 times".to_owned())),
+            (queued(2, 0), Try::Failed, Next::Drop(Reason::Failed(3))),
             (queued(1, 0), busy(), again(1, 1, 1_000)),
             (queued(1, 3), busy(), again(1, 4, 8_000)),
             (queued(0, 40), busy(), again(0, 41, 300_000)),
@@ -313,6 +404,7 @@ mod tests {
         let config = |retries, max_age_seconds| EventConfig {
             retries,
             max_age_seconds,
+            destinations: Destinations::default(),
             last_modified: Timestamp::from_millis(0),
         };
         let delays = [minute, minute];

@@ -1,14 +1,16 @@
 //! A function as it is stored, and as its API shows it.
 
+use crate::destinations::Destinations;
 use crate::layers::LayerRef;
 use crate::names::{FunctionKey, Qualifier};
 use crate::policy::Statement;
 use crate::settings::Settings;
+use crate::vpc::Place;
 use barge_core::Timestamp;
 use barge_wire::lambda::{
-    Architecture, EnvironmentResponse, EphemeralStorage, FunctionConfiguration, LastUpdateStatus, Layer, LogFormat,
-    LoggingConfig, PackageType, SnapStartApplyOn, SnapStartOptimizationStatus, SnapStartResponse, State,
-    TracingConfigResponse, TracingMode,
+    Architecture, EnvironmentResponse, EphemeralStorage, FunctionConfiguration, LastUpdateStatus, Layer, PackageType,
+    SnapStartApplyOn, SnapStartOptimizationStatus, SnapStartResponse, State, TracingConfigResponse, TracingMode,
+    UpdateRuntimeOn,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -60,6 +62,9 @@ pub(crate) struct Function {
     /// What becomes of its events, by qualifier.
     #[serde(default)]
     pub event_configs: BTreeMap<String, EventConfig>,
+    /// When its runtime is updated, by version, where that was said.
+    #[serde(default)]
+    pub runtime_updates: BTreeMap<String, UpdateRuntimeOn>,
 }
 
 /// A version of a function: its code and settings as they were.
@@ -99,6 +104,8 @@ pub(crate) struct EventConfig {
     pub retries: Option<u32>,
     /// How old an event may get.
     pub max_age_seconds: Option<u32>,
+    #[serde(default)]
+    pub destinations: Destinations,
     pub last_modified: Timestamp,
 }
 
@@ -144,6 +151,7 @@ impl Function {
             last_version: number,
             aliases: BTreeMap::new(),
             event_configs: BTreeMap::new(),
+            runtime_updates: BTreeMap::new(),
         })
     }
 
@@ -197,6 +205,7 @@ impl Function {
             code_sha256: Some(self.code.base64()),
             version: Some(self.key.version_name()),
             layers: (!layers.is_empty()).then_some(layers),
+            vpc_config: settings.place.as_ref().map(Place::shown),
             environment: (!settings.environment.is_empty())
                 .then(|| EnvironmentResponse { variables: Some(settings.environment.clone()), error: None }),
             tracing_config: Some(TracingConfigResponse { mode: Some(TracingMode::PassThrough) }),
@@ -210,11 +219,7 @@ impl Function {
                 apply_on: Some(SnapStartApplyOn::None),
                 optimization_status: Some(SnapStartOptimizationStatus::Off),
             }),
-            logging_config: Some(LoggingConfig {
-                log_format: Some(LogFormat::Text),
-                log_group: Some(settings.log_group(&self.key.name)),
-                ..LoggingConfig::default()
-            }),
+            logging_config: Some(settings.log_format.shown(settings.log_group(&self.key.name))),
             ..FunctionConfiguration::default()
         }
     }

@@ -12,12 +12,14 @@
 mod api;
 mod code;
 mod config;
+mod destinations;
 mod downloads;
 mod events;
 mod function;
 mod instance;
 mod invoker;
 mod layers;
+mod logging;
 mod names;
 mod policy;
 mod pool;
@@ -29,11 +31,12 @@ mod settings;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod vpc;
 
 pub use config::{LambdaConfig, Packages, Prewarm};
 pub use sandbox::{Bind, EngineSandboxes, Exit, Sandbox, SandboxError, SandboxHost, SandboxSpec};
 
-use barge_core::ports::{CredentialIssuer, LogSink, ObjectStore};
+use barge_core::ports::{CredentialIssuer, LogSink, NetworkDirectory, ObjectStore};
 use barge_core::{Ambient, AwsError};
 use barge_store::Store;
 use downloads::Downloads;
@@ -100,6 +103,7 @@ impl LambdaService {
             credentials: ports.credentials,
             sandboxes: ports.sandboxes,
             objects: OnceLock::new(),
+            network: OnceLock::new(),
             registry,
             runtimes,
             code,
@@ -115,6 +119,11 @@ impl LambdaService {
     /// Plugs S3 in, from where functions' code may come. Later calls change nothing.
     pub fn set_objects(&self, objects: Arc<dyn ObjectStore>) {
         let _ = self.shared.objects.set(objects);
+    }
+
+    /// Plugs EC2 in, whose subnets and security groups functions may name. Later calls change nothing.
+    pub fn set_network(&self, network: Arc<dyn NetworkDirectory>) {
+        let _ = self.shared.network.set(network);
     }
 
     /// Takes up the queue of events, also those that an earlier server accepted. Call it inside the async runtime, once.

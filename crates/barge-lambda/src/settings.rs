@@ -2,19 +2,21 @@
 
 use crate::function::host_architecture;
 use crate::layers::LayerRef;
+use crate::logging::Format;
 use crate::runtimes::Family;
+use crate::vpc::Place;
 use barge_core::{Arn, AwsError};
 use barge_wire::lambda::{
-    Architecture, CreateFunctionRequest, DeadLetterConfig, Environment, EphemeralStorage, FileSystemConfig, LogFormat,
+    Architecture, CreateFunctionRequest, DeadLetterConfig, Environment, EphemeralStorage, FileSystemConfig,
     LoggingConfig, PackageType, Runtime, SnapStart, SnapStartApplyOn, TracingConfig, TracingMode,
-    UpdateFunctionConfigurationRequest, VpcConfig, error,
+    UpdateFunctionConfigurationRequest, error,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Names that Lambda sets itself (Lambda Developer Guide, "Working with Lambda environment variables", reserved
 /// environment variables).
-const RESERVED: [&str; 18] = [
+const RESERVED: [&str; 20] = [
     "_HANDLER",
     "_X_AMZN_TRACE_ID",
     "AWS_DEFAULT_REGION",
@@ -24,7 +26,9 @@ const RESERVED: [&str; 18] = [
     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
     "AWS_LAMBDA_FUNCTION_VERSION",
     "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_FORMAT",
     "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_LEVEL",
     "AWS_LAMBDA_LOG_STREAM_NAME",
     "AWS_ACCESS_KEY",
     "AWS_ACCESS_KEY_ID",
@@ -51,19 +55,23 @@ pub(crate) struct Settings {
     pub tmp_mib: u32,
     /// The log group, where it is not `/aws/lambda/NAME`.
     pub log_group: Option<String>,
+    #[serde(default)]
+    pub log_format: Format,
     /// What is laid under `/opt`, the lowest first.
     #[serde(default)]
     pub layers: Vec<LayerRef>,
+    /// Where it is in a network, if it is.
+    #[serde(default)]
+    pub place: Option<Place>,
 }
 
 impl Settings {
-    /// The settings that a new function asks for, with AWS's defaults for the rest.
+    /// The settings that a new function asks for, with AWS's defaults for the rest; layers and place are looked up apart.
     pub(crate) fn create(request: &CreateFunctionRequest) -> Result<Self, AwsError> {
         refuse(&[
             ("PackageType Image", request.package_type == Some(PackageType::Image)),
             ("ImageConfig", request.image_config.is_some()),
             ("PublishTo", request.publish_to.is_some()),
-            ("VpcConfig", in_vpc(request.vpc_config.as_ref())),
             ("DeadLetterConfig", has_dead_letters(request.dead_letter_config.as_ref())),
             ("KMSKeyArn", is_set(request.kms_key_arn.as_ref())),
             ("TracingConfig mode Active", is_traced(request.tracing_config.as_ref())),
@@ -91,8 +99,10 @@ impl Settings {
             memory_mib: memory(request.memory_size.unwrap_or(128))?,
             environment: environment(request.environment.as_ref())?,
             tmp_mib: tmp(request.ephemeral_storage.as_ref())?.unwrap_or(512),
-            log_group: logging(request.logging_config.as_ref())?,
+            log_group: log_group(request.logging_config.as_ref()),
+            log_format: request.logging_config.as_ref().map_or(Ok(Format::Text), Format::of)?,
             layers: Vec::new(),
+            place: None,
         })
     }
 
@@ -100,7 +110,6 @@ impl Settings {
     pub(crate) fn updated(&self, request: &UpdateFunctionConfigurationRequest) -> Result<Self, AwsError> {
         refuse(&[
             ("ImageConfig", request.image_config.is_some()),
-            ("VpcConfig", in_vpc(request.vpc_config.as_ref())),
             ("DeadLetterConfig", has_dead_letters(request.dead_letter_config.as_ref())),
             ("KMSKeyArn", is_set(request.kms_key_arn.as_ref())),
             ("TracingConfig mode Active", is_traced(request.tracing_config.as_ref())),
@@ -125,10 +134,12 @@ impl Settings {
             },
             tmp_mib: tmp(request.ephemeral_storage.as_ref())?.unwrap_or(old.tmp_mib),
             log_group: match &request.logging_config {
-                Some(given) => logging(Some(given))?,
+                Some(given) => log_group(Some(given)),
                 None => old.log_group,
             },
+            log_format: request.logging_config.as_ref().map_or(Ok(old.log_format), Format::of)?,
             layers: old.layers,
+            place: old.place,
         })
     }
 
@@ -230,18 +241,8 @@ fn environment(environment: Option<&Environment>) -> Result<BTreeMap<String, Str
     Ok(variables)
 }
 
-fn logging(config: Option<&LoggingConfig>) -> Result<Option<String>, AwsError> {
-    let Some(config) = config else { return Ok(None) };
-    refuse(&[
-        ("LoggingConfig with LogFormat JSON", config.log_format == Some(LogFormat::Json)),
-        ("LoggingConfig with ApplicationLogLevel", config.application_log_level.is_some()),
-        ("LoggingConfig with SystemLogLevel", config.system_log_level.is_some()),
-    ])?;
-    Ok(config.log_group.clone())
-}
-
-fn in_vpc(config: Option<&VpcConfig>) -> bool {
-    config.is_some_and(|vpc| has_any(vpc.subnet_ids.as_ref()) || has_any(vpc.security_group_ids.as_ref()))
+fn log_group(config: Option<&LoggingConfig>) -> Option<String> {
+    config.and_then(|config| config.log_group.clone())
 }
 
 fn has_dead_letters(config: Option<&DeadLetterConfig>) -> bool {
@@ -292,9 +293,9 @@ mod tests {
 
     #[test]
     fn what_is_not_honoured_is_refused_by_name() {
-        let vpc = Some(VpcConfig { subnet_ids: Some(vec!["subnet-1".to_owned()]), ..VpcConfig::default() });
+        let traced = Some(TracingConfig { mode: Some(TracingMode::Active) });
         for (request, word) in [
-            (CreateFunctionRequest { vpc_config: vpc, ..request() }, "VpcConfig"),
+            (CreateFunctionRequest { tracing_config: traced, ..request() }, "TracingConfig"),
             (CreateFunctionRequest { package_type: Some(PackageType::Image), ..request() }, "Image"),
             (CreateFunctionRequest { runtime: Some(Runtime::Java21), ..request() }, "java21"),
             (CreateFunctionRequest { runtime: None, ..request() }, "Runtime and Handler"),
@@ -311,7 +312,6 @@ mod tests {
     #[test]
     fn empty_structures_ask_for_nothing() {
         let request = CreateFunctionRequest {
-            vpc_config: Some(VpcConfig::default()),
             dead_letter_config: Some(DeadLetterConfig::default()),
             layers: Some(Vec::new()),
             publish: Some(false),

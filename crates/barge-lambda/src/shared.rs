@@ -9,7 +9,7 @@ use crate::pool::{Limit, Pools, Throttled};
 use crate::registry::Registry;
 use crate::runtimes::Runtimes;
 use crate::sandbox::SandboxHost;
-use barge_core::ports::{CredentialIssuer, LogSink, ObjectStore};
+use barge_core::ports::{CredentialIssuer, LogSink, NetworkDirectory, ObjectStore};
 use barge_core::{Ambient, AwsError};
 use barge_wire::lambda::error;
 use bytes::Bytes;
@@ -28,6 +28,7 @@ pub(crate) struct Shared {
     pub credentials: Arc<dyn CredentialIssuer>,
     pub sandboxes: Arc<dyn SandboxHost>,
     pub objects: OnceLock<Arc<dyn ObjectStore>>,
+    pub network: OnceLock<Arc<dyn NetworkDirectory>>,
     pub registry: Registry,
     pub runtimes: Runtimes,
     pub code: Arc<CodeStore>,

@@ -156,6 +156,10 @@ impl CloudWatchLogs {
         let group = names::group(&cx.scope, input.log_group_name.take(), input.log_group_identifier.take())?;
         let query = Query::new(input)?;
         let scope = cx.scope.clone();
-        self.store.read(move |connection| query.run(connection, groups::find(connection, &scope, &group)?.id)).await
+        self.store
+            .read(move |connection| {
+                query.run(connection, groups::find(connection, &scope, &group)?.offering("FilterLogEvents")?.id)
+            })
+            .await
     }
 }

@@ -22,16 +22,33 @@ pub(crate) struct Group {
     /// Days.
     pub(crate) retention: Option<i64>,
     pub(crate) protected: bool,
+    pub(crate) class: LogGroupClass,
+}
+
+impl Group {
+    /// The group, where its class has `operation` (Amazon CloudWatch Logs User Guide, "Log classes").
+    pub(crate) fn offering(self, operation: &str) -> Result<Self, AwsError> {
+        match self.class {
+            LogGroupClass::Standard => Ok(self),
+            other => Err(invalid(format!("{operation} is not supported for log groups of the class {other}."))),
+        }
+    }
+}
+
+/// The class that a column names.
+fn class(text: &str) -> LogGroupClass {
+    LogGroupClass::parse(text).unwrap_or(LogGroupClass::Standard)
 }
 
 /// The group called `name`.
 pub(crate) fn find(connection: &Connection, scope: &Scope, name: &str) -> Result<Group, AwsError> {
     let mut statement = sql(connection.prepare_cached(
-        "SELECT id, retention, protected FROM logs_groups WHERE account = ?1 AND region = ?2 AND name = ?3",
+        "SELECT id, retention, protected, class FROM logs_groups WHERE account = ?1 AND region = ?2 AND name = ?3",
     ))?;
     let group = statement
         .query_row(params![scope.account.as_str(), scope.region.as_str(), name], |row| {
-            Ok(Group { id: row.get(0)?, retention: row.get(1)?, protected: row.get(2)? })
+            let class = class(&row.get::<_, String>(3)?);
+            Ok(Group { id: row.get(0)?, retention: row.get(1)?, protected: row.get(2)?, class })
         })
         .optional();
     sql(group)?.ok_or_else(no_group)
@@ -78,8 +95,9 @@ impl CloudWatchLogs {
         if input.kms_key_id.is_some() {
             return Err(invalid("Barge does not support kmsKeyId."));
         }
-        if input.log_group_class.is_some_and(|class| class != LogGroupClass::Standard) {
-            return Err(invalid("Barge supports the log group class STANDARD only."));
+        let class = input.log_group_class.unwrap_or(LogGroupClass::Standard);
+        if !matches!(class, LogGroupClass::Standard | LogGroupClass::InfrequentAccess) {
+            return Err(invalid(format!("Barge does not support the log group class {class}.")));
         }
         if input.log_group_name.starts_with("aws/") {
             return Err(invalid("Log group names starting with 'aws/' are reserved."));
@@ -94,7 +112,8 @@ impl CloudWatchLogs {
                     return Err(error::resource_already_exists_exception("The specified log group already exists"));
                 }
                 let group = find(tx, &scope, &name)?;
-                sql(tx.execute("UPDATE logs_groups SET protected = ?2 WHERE id = ?1", params![group.id, protected]))?;
+                let update = "UPDATE logs_groups SET protected = ?2, class = ?3 WHERE id = ?1";
+                sql(tx.execute(update, params![group.id, protected, class.as_str()]))?;
                 crate::tags::put(tx, group.id, &tags)
             })
             .await
@@ -169,9 +188,6 @@ impl CloudWatchLogs {
         if input.account_identifiers.is_some() || input.include_linked_accounts == Some(true) {
             return Err(invalid("Barge has no linked accounts."));
         }
-        if input.log_group_class.is_some_and(|class| class != LogGroupClass::Standard) {
-            return Ok(DescribeLogGroupsResponse { log_groups: Some(Vec::new()), next_token: None });
-        }
         let only = input.log_group_identifiers.map(|identifiers| {
             identifiers
                 .iter()
@@ -186,11 +202,12 @@ impl CloudWatchLogs {
             .read(move |connection| {
                 let mut statement = sql(connection.prepare_cached(
                     "SELECT name, created, retention, stored, protected,
-                            (SELECT count(*) FROM logs_metric_filters f WHERE f.grp = logs_groups.id)
+                            (SELECT count(*) FROM logs_metric_filters f WHERE f.grp = logs_groups.id), class
                      FROM logs_groups
                      WHERE account = ?1 AND region = ?2 AND name > ?3
                        AND substr(name, 1, length(?4)) = ?4 AND instr(name, ?5) > 0
                        AND (?6 IS NULL OR name IN (SELECT value FROM json_each(?6)))
+                       AND (?8 IS NULL OR class = ?8)
                      ORDER BY name LIMIT ?7",
                 ))?;
                 let rows = statement.query_map(
@@ -201,7 +218,8 @@ impl CloudWatchLogs {
                         input.log_group_name_prefix.unwrap_or_default(),
                         input.log_group_name_pattern.unwrap_or_default(),
                         only,
-                        limit + 1
+                        limit + 1,
+                        input.log_group_class.map(LogGroupClass::as_str)
                     ],
                     |row| describe(&scope, row),
                 );
@@ -244,7 +262,7 @@ fn describe(scope: &Scope, row: &barge_store::rusqlite::Row<'_>) -> Result<LogGr
         arn: Some(format!("{arn}:*")),
         log_group_arn: Some(arn),
         stored_bytes: Some(row.get(3)?),
-        log_group_class: Some(LogGroupClass::Standard),
+        log_group_class: Some(class(&row.get::<_, String>(6)?)),
         deletion_protection_enabled: Some(row.get(4)?),
         ..LogGroup::default()
     })

@@ -67,7 +67,7 @@ impl CloudWatchLogs {
         let body = filter.into_document().to_json();
         self.store
             .write(move |tx| {
-                let group = groups::find(tx, &scope, &group)?.id;
+                let group = groups::find(tx, &scope, &group)?.offering("PutMetricFilter")?.id;
                 let insert = "INSERT OR REPLACE INTO logs_metric_filters (grp, name, body) VALUES (?1, ?2, ?3)";
                 sql(tx.execute(insert, params![group, name, body]))?;
                 let count = "SELECT count(*) FROM logs_metric_filters WHERE grp = ?1";

@@ -122,7 +122,7 @@ impl CloudWatchLogs {
         let scope = cx.scope.clone();
         self.store
             .read(move |connection| {
-                let group = groups::find(connection, &scope, &group)?;
+                let group = groups::find(connection, &scope, &group)?.offering("GetLogEvents")?;
                 let stream = streams::lookup(connection, group.id, &input.log_stream_name)?.ok_or_else(no_stream)?;
                 page.read(connection, stream.id)
             })

@@ -40,4 +40,5 @@ CREATE TABLE logs_metric_filters (
     PRIMARY KEY (grp, name)
 ) WITHOUT ROWID;
 ",
+    "ALTER TABLE logs_groups ADD COLUMN class TEXT NOT NULL DEFAULT 'STANDARD'",
 ];

@@ -89,6 +89,7 @@ impl Cloud {
         let batch = BatchService::open(store.clone(), ambient.clone(), batch_ports, batch_settings).await?;
         let dynamodb = Arc::new(DynamoDb::new(data_dir.join("dynamodb"), &ambient));
         let ec2 = Arc::new(Ec2Service::open(store.clone(), ambient.clone())?);
+        lambda.set_network(Arc::clone(&ec2) as _);
         let ssm = Arc::new(SsmService::open(store.clone(), ambient.clone())?);
 
         let providers = [

@@ -7,6 +7,7 @@ mod functions;
 mod images;
 mod jobs;
 mod logs;
+mod network;
 mod objects;
 mod parameters;
 
@@ -16,5 +17,6 @@ pub use functions::{FunctionInvoker, Invocation, InvocationMode};
 pub use images::{ImageSource, LocalImage};
 pub use jobs::JobSubmitter;
 pub use logs::{LogLine, LogSink, LogTarget};
+pub use network::NetworkDirectory;
 pub use objects::{ObjectStore, StoredObject};
 pub use parameters::ParameterStore;

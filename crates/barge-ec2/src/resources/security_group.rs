@@ -6,7 +6,7 @@ use super::security_group_rule::{as_written, permission, permission_members};
 use super::{NetworkResource, resource};
 use crate::kind::Kind;
 use crate::network::Network;
-use crate::security_group_rules::{self as rules, Direction, Peer, RuleRecord};
+use crate::security_group_rules::{self as rules, Direction, Origin, RuleRecord};
 use crate::security_groups::{self, GroupRecord, Plan};
 use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
 use barge_core::{AwsError, Document};
@@ -105,8 +105,8 @@ fn listed(properties: &Properties, name: &str) -> Result<Vec<IpPermission>, AwsE
         .collect()
 }
 
-/// Takes the rules of the `old` lists away and adds those of the `new`. A group whose template lists no egress lets
-/// everything out.
+/// Takes the rules of the `old` lists away and adds those of the `new`. A group lets everything out until egress is listed;
+/// where what was listed is removed, it lets nothing out (CloudFormation Template Reference, "AWS::EC2::SecurityGroup").
 fn change(
     net: &Network<'_>,
     group: &GroupRecord,
@@ -114,20 +114,20 @@ fn change(
     old: &[IpPermission],
     new: &[IpPermission],
 ) -> Result<(), AwsError> {
-    let all_out = |rule: &RuleRecord| rule.traffic.protocol == "-1" && rule.peer == Peer::anywhere();
     for permission in old {
         for rule in rules::rules_of(net, group, direction, permission)? {
             erase(net, group, |other| other.same_as(&rule))?;
         }
     }
-    if direction == Direction::Egress && !new.is_empty() && old.is_empty() {
-        erase(net, group, |rule| rule.direction == Direction::Egress && all_out(rule))?;
+    if direction == Direction::Egress && !new.is_empty() {
+        erase_default(net, group)?;
     }
-    rules::authorize(net, group, direction, new, &[])?;
-    if direction == Direction::Egress && new.is_empty() && !old.is_empty() {
-        net.put(&RuleRecord::everything(net, &group.id, Direction::Egress, Peer::anywhere()))?;
-    }
-    Ok(())
+    rules::authorize(net, group, direction, new, &[]).map(drop)
+}
+
+/// Takes away the rule that came with a group.
+pub(super) fn erase_default(net: &Network<'_>, group: &GroupRecord) -> Result<(), AwsError> {
+    erase(net, group, |rule| rule.origin == Origin::Default)
 }
 
 fn erase(net: &Network<'_>, group: &GroupRecord, wanted: impl Fn(&RuleRecord) -> bool) -> Result<(), AwsError> {

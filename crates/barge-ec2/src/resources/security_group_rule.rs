@@ -2,6 +2,7 @@
 //! pages of these names).
 
 use super::properties::{required, text};
+use super::security_group::erase_default;
 use super::{NetworkResource, resource};
 use crate::errors;
 use crate::kind::Kind;
@@ -130,6 +131,10 @@ fn create(net: &Network<'_>, properties: &Properties, direction: Direction) -> R
             "InvalidParameterCombination",
             "Exactly one source or destination must be specified.",
         ));
+    }
+    if direction == Direction::Egress {
+        // As on AWS the rule that lets everything out goes with the first of a template's own, even where that is the same.
+        erase_default(net, &group)?;
     }
     rules::authorize(net, &group, direction, &[rule], &[]).map(drop)
 }

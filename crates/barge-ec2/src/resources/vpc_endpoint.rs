@@ -3,13 +3,14 @@
 use super::properties::{boolean, json, request, texts};
 use super::{NetworkResource, resource};
 use crate::describe::Described as _;
+use crate::errors;
 use crate::kind::Kind;
 use crate::network::Network;
 use crate::vpc_endpoints::{self, EndpointRecord};
 use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
 use barge_core::{AwsError, Document};
-use barge_wire::ec2::{CreateVpcEndpointRequest, ModifyVpcEndpointRequest, VpcEndpointType};
-use barge_wire::to_properties;
+use barge_wire::ec2::{CreateVpcEndpointRequest, DnsOptionsSpecification, ModifyVpcEndpointRequest, VpcEndpointType};
+use barge_wire::{from_properties, to_properties};
 
 pub(super) struct VpcEndpoint;
 
@@ -17,6 +18,7 @@ impl NetworkResource for VpcEndpoint {
     const SCHEMA: ResourceSchema = ResourceSchema {
         type_name: "AWS::EC2::VPCEndpoint",
         properties: &[
+            property("DnsOptions", PropertyType::Map),
             property("IpAddressType", PropertyType::String),
             property("PolicyDocument", PropertyType::Json),
             property("PrivateDnsEnabled", PropertyType::Boolean),
@@ -45,6 +47,7 @@ impl NetworkResource for VpcEndpoint {
         ];
         let mut input: CreateVpcEndpointRequest = request(properties, &members)?;
         input.policy_document = json(properties, "PolicyDocument")?;
+        input.dns_options = dns_options(properties)?;
         // Unlike the API, a template that doesn't mention private DNS gets none.
         input.private_dns_enabled = Some(boolean(properties, "PrivateDnsEnabled")?.unwrap_or(false));
         vpc_endpoints::make(net, &input, &[]).map(drop)
@@ -72,7 +75,13 @@ impl NetworkResource for VpcEndpoint {
         let endpoint = net.get::<EndpointRecord>(id)?;
         let groups = ("SecurityGroupIds".to_owned(), endpoint.groups.iter().map(String::as_str).collect());
         let shown = to_properties(endpoint.show(net, Vec::new())?);
-        Ok(Document::map(shown.as_map().cloned().unwrap_or_default().into_iter().chain([groups])))
+        let mut shown = shown.as_map().cloned().unwrap_or_default();
+        if let Some(Document::Map(options)) = shown.get_mut("DnsOptions")
+            && let Some(only) = options.get_mut(INBOUND)
+        {
+            *only = if *only == Document::Bool(true) { ONLY_INBOUND } else { ALL_RESOLVERS }.into();
+        }
+        Ok(Document::map(shown.into_iter().chain([groups])))
     }
 
     fn update(net: &Network<'_>, id: &str, _: &Properties, new: &Creation) -> Result<(), AwsError> {
@@ -85,6 +94,7 @@ impl NetworkResource for VpcEndpoint {
             reset_policy: Some(policy.is_none()),
             policy_document: policy,
             ip_address_type: addressing.ip_address_type,
+            dns_options: dns_options(properties)?,
             ..ModifyVpcEndpointRequest::default()
         };
         let changes = |name: &str, have: &[String]| -> Result<(Vec<String>, Vec<String>), AwsError> {
@@ -110,4 +120,24 @@ impl NetworkResource for VpcEndpoint {
     fn delete(net: &Network<'_>, id: &str) -> Result<(), AwsError> {
         vpc_endpoints::erase(net, &net.get(id)?)
     }
+}
+
+const INBOUND: &str = "PrivateDnsOnlyForInboundResolverEndpoint";
+const ONLY_INBOUND: &str = "OnlyInboundResolver";
+const ALL_RESOLVERS: &str = "AllResolvers";
+
+/// The options, with the word that templates have for a truth of the API's.
+fn dns_options(properties: &Properties) -> Result<Option<DnsOptionsSpecification>, AwsError> {
+    let Some(mut options) = properties.get("DnsOptions").and_then(Document::as_map).cloned() else { return Ok(None) };
+    if let Some(value) = options.get_mut(INBOUND) {
+        *value = match value.as_str() {
+            Some(ONLY_INBOUND) => Document::Bool(true),
+            Some(ALL_RESOLVERS) => Document::Bool(false),
+            _ => {
+                let message = format!("{INBOUND} must be {ONLY_INBOUND} or {ALL_RESOLVERS}");
+                return Err(errors::invalid_value(message));
+            }
+        };
+    }
+    from_properties(&Document::Map(options)).map(Some)
 }

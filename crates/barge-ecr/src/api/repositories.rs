@@ -1,14 +1,15 @@
 //! Repositories, and the token that lets a client into the registry.
 
 use super::{own_registry, page, refuse};
+use crate::mutability::Mutability;
 use crate::{EcrService, rows, token};
 use barge_core::{AwsError, Context, Scope};
 use barge_wire::ecr::{
     AuthorizationData, CreateRepositoryRequest, CreateRepositoryResponse, DeleteRepositoryRequest,
     DeleteRepositoryResponse, DescribeRepositoriesRequest, DescribeRepositoriesResponse, EncryptionConfiguration,
     EncryptionType, GetAuthorizationTokenRequest, GetAuthorizationTokenResponse, ImageScanningConfiguration,
-    ImageTagMutability, PutImageScanningConfigurationRequest, PutImageScanningConfigurationResponse,
-    PutImageTagMutabilityRequest, PutImageTagMutabilityResponse, Repository, error,
+    PutImageScanningConfigurationRequest, PutImageScanningConfigurationResponse, PutImageTagMutabilityRequest,
+    PutImageTagMutabilityResponse, Repository, error,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,13 +22,13 @@ fn shown(scope: &Scope, endpoint: &str, repository: &rows::Repository) -> Reposi
         repository_name: Some(repository.name.clone()),
         repository_uri: Some(EcrService::uri(endpoint, &repository.name)),
         created_at: Some(repository.created_at),
-        image_tag_mutability: Some(repository.mutability),
+        image_tag_mutability: Some(repository.mutability.mode()),
+        image_tag_mutability_exclusion_filters: repository.mutability.filters(),
         image_scanning_configuration: Some(ImageScanningConfiguration { scan_on_push: Some(repository.scan_on_push) }),
         encryption_configuration: Some(EncryptionConfiguration {
             encryption_type: EncryptionType::Aes256,
             kms_key: None,
         }),
-        ..Repository::default()
     }
 }
 
@@ -54,13 +55,12 @@ impl EcrService {
         token: Option<String>,
     ) -> Result<rows::Repository, AwsError> {
         own_registry(&cx.scope, input.registry_id.as_deref())?;
-        refuse("imageTagMutabilityExclusionFilters", input.image_tag_mutability_exclusion_filters.is_some())?;
         let kms = input.encryption_configuration.is_some_and(|given| given.encryption_type != EncryptionType::Aes256);
         refuse("encryptionConfiguration with KMS", kms)?;
         let repository = rows::Repository {
             name: input.repository_name,
             created_at: cx.now,
-            mutability: mutability(input.image_tag_mutability)?,
+            mutability: Mutability::of(input.image_tag_mutability, input.image_tag_mutability_exclusion_filters)?,
             scan_on_push: input.image_scanning_configuration.and_then(|given| given.scan_on_push).unwrap_or(false),
             policy: None,
             lifecycle: None,
@@ -139,14 +139,14 @@ impl EcrService {
         input: PutImageTagMutabilityRequest,
     ) -> Result<PutImageTagMutabilityResponse, AwsError> {
         own_registry(&cx.scope, input.registry_id.as_deref())?;
-        refuse("imageTagMutabilityExclusionFilters", input.image_tag_mutability_exclusion_filters.is_some())?;
-        let wanted = mutability(Some(input.image_tag_mutability))?;
+        let filters = input.image_tag_mutability_exclusion_filters;
+        let wanted = Mutability::of(Some(input.image_tag_mutability), filters)?;
         let changed = self.change(cx, &input.repository_name, move |held| held.mutability = wanted).await?;
         Ok(PutImageTagMutabilityResponse {
             registry_id: Some(cx.scope.account.to_string()),
             repository_name: Some(changed.name),
-            image_tag_mutability: Some(changed.mutability),
-            image_tag_mutability_exclusion_filters: None,
+            image_tag_mutability: Some(changed.mutability.mode()),
+            image_tag_mutability_exclusion_filters: changed.mutability.filters(),
         })
     }
 
@@ -202,13 +202,4 @@ pub(crate) enum Contents {
     Discard,
     /// They keep it.
     Refuse,
-}
-
-fn mutability(given: Option<ImageTagMutability>) -> Result<ImageTagMutability, AwsError> {
-    match given.unwrap_or(ImageTagMutability::Mutable) {
-        plain @ (ImageTagMutability::Mutable | ImageTagMutability::Immutable) => Ok(plain),
-        other => {
-            Err(error::invalid_parameter_exception(format!("Barge does not implement imageTagMutability {other}.")))
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! `AWS::ECR::Repository`.
 
 use crate::api::{Contents, policies, repositories};
+use crate::mutability::Mutability;
 use crate::{EcrService, lifecycle, rows};
 use async_trait::async_trait;
 use barge_core::resource::{
@@ -15,6 +16,7 @@ use std::sync::Arc;
 const PROPERTIES: &[Property] = &[
     property("RepositoryName", PropertyType::String).identifies(),
     property("ImageTagMutability", PropertyType::String),
+    property("ImageTagMutabilityExclusionFilters", PropertyType::List),
     property("ImageScanningConfiguration", PropertyType::Map),
     property("EncryptionConfiguration", PropertyType::Map).replaces(),
     property("RepositoryPolicyText", PropertyType::Json),
@@ -31,6 +33,7 @@ pub(super) struct Provider(pub(super) Arc<EcrService>);
 /// What the template says, as the API's input and the rest.
 struct Wanted {
     request: CreateRepositoryRequest,
+    mutability: Mutability,
     policy: Option<String>,
     lifecycle: Option<String>,
 }
@@ -58,6 +61,9 @@ fn wanted(cx: &Context, creation: &Creation) -> Result<Wanted, AwsError> {
     if let Some(lifecycle) = &lifecycle {
         lifecycle::Policy::parse(lifecycle)?;
     }
+    if let Some(Document::List(filters)) = members.get_mut("ImageTagMutabilityExclusionFilters") {
+        filters.iter_mut().for_each(rename_filter);
+    }
     // Names of repositories are in lower case.
     members
         .entry("RepositoryName".to_owned())
@@ -66,16 +72,40 @@ fn wanted(cx: &Context, creation: &Creation) -> Result<Wanted, AwsError> {
     let stack_tags =
         creation.tags.iter().map(|(key, value)| barge_wire::ecr::Tag { key: key.clone(), value: value.clone() });
     request.tags = Some(stack_tags.chain(request.tags.into_iter().flatten()).collect());
-    Ok(Wanted { request, policy, lifecycle })
+    let filters = request.image_tag_mutability_exclusion_filters.clone();
+    let mutability = Mutability::of(request.image_tag_mutability, filters)?;
+    Ok(Wanted { request, mutability, policy, lifecycle })
+}
+
+/// A filter's members as templates call them.
+const FILTER_TYPE: &str = "ImageTagMutabilityExclusionFilterType";
+const FILTER: &str = "ImageTagMutabilityExclusionFilterValue";
+
+/// Gives the members of a filter the API's names for the template's.
+fn rename_filter(filter: &mut Document) {
+    let Document::Map(members) = filter else { return };
+    for (name, own) in [("FilterType", FILTER_TYPE), ("Filter", FILTER)] {
+        if let Some(value) = members.shift_remove(own) {
+            members.insert(name.to_owned(), value);
+        }
+    }
 }
 
 fn kept(scope: &Scope, found: rows::Repository) -> Properties {
     let lifecycle = found.lifecycle.map(|text| {
         Document::map([("LifecyclePolicyText", text.into()), ("RegistryId", Document::from(scope.account.as_str()))])
     });
+    let filters = found.mutability.filters().map(|filters| {
+        let filters = filters.into_iter().map(|filter| {
+            let filter = [(FILTER_TYPE, filter.filter_type.as_str().into()), (FILTER, Document::from(filter.filter))];
+            Document::map(filter)
+        });
+        filters.collect::<Vec<_>>()
+    });
     Document::map([
         ("RepositoryName", found.name.into()),
-        ("ImageTagMutability", found.mutability.as_str().into()),
+        ("ImageTagMutability", found.mutability.mode().as_str().into()),
+        ("ImageTagMutabilityExclusionFilters", filters.into()),
         ("ImageScanningConfiguration", Document::map([("ScanOnPush", found.scan_on_push.into())])),
         ("EncryptionConfiguration", Document::map([("EncryptionType", EncryptionType::Aes256.as_str().into())])),
         ("RepositoryPolicyText", found.policy.into()),
@@ -103,7 +133,7 @@ impl ResourceProvider for Provider {
     }
 
     async fn create(&self, cx: &Context, creation: &Creation) -> Result<Resource, AwsError> {
-        let Wanted { request, policy, lifecycle } = wanted(cx, creation)?;
+        let Wanted { request, policy, lifecycle, .. } = wanted(cx, creation)?;
         let repository = self.0.create_as(cx, request, Some(creation.token.clone())).await?;
         if policy.is_some() || lifecycle.is_some() {
             let change = move |held: &mut rows::Repository| (held.policy, held.lifecycle) = (policy, lifecycle);
@@ -119,9 +149,9 @@ impl ResourceProvider for Provider {
         _: &Properties,
         new: &Creation,
     ) -> Result<Resource, AwsError> {
-        let Wanted { request, policy, lifecycle } = wanted(cx, new)?;
+        let Wanted { request, mutability, policy, lifecycle } = wanted(cx, new)?;
         let change = move |held: &mut rows::Repository| {
-            held.mutability = request.image_tag_mutability.unwrap_or_default();
+            held.mutability = mutability;
             held.scan_on_push =
                 request.image_scanning_configuration.and_then(|given| given.scan_on_push).unwrap_or(false);
             held.tags = request.tags.into_iter().flatten().map(|tag| (tag.key, tag.value)).collect();

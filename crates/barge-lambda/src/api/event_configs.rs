@@ -1,14 +1,15 @@
-//! How long events wait for a function, and how often it is tried (Lambda API reference, PutFunctionEventInvokeConfig).
-//! Destinations are refused.
+//! How long events wait for a function, how often it is tried, and who hears what became of them (Lambda API reference,
+//! PutFunctionEventInvokeConfig).
 
 use crate::LambdaService;
+use crate::destinations::{Destinations, target};
 use crate::function::{EventConfig, Function};
 use crate::names::{FunctionKey, LATEST, Qualifier, Target, resolve};
 use crate::registry::Change;
 use barge_core::{AwsError, Context};
 use barge_wire::lambda::{
     DestinationConfig, FunctionEventInvokeConfig, ListFunctionEventInvokeConfigsRequest,
-    ListFunctionEventInvokeConfigsResponse, PutFunctionEventInvokeConfigRequest, error,
+    ListFunctionEventInvokeConfigsResponse, OnFailure, OnSuccess, PutFunctionEventInvokeConfigRequest, error,
 };
 
 /// What happens to the members that a request leaves out.
@@ -26,7 +27,10 @@ fn shown(key: &FunctionKey, qualifier: &str, config: &EventConfig) -> FunctionEv
         function_arn: Some(Qualifier::parse(qualifier).arn(key)),
         maximum_retry_attempts: config.retries.map(i64::from),
         maximum_event_age_in_seconds: config.max_age_seconds.map(i64::from),
-        destination_config: Some(DestinationConfig::default()),
+        destination_config: Some(DestinationConfig {
+            on_success: config.destinations.on_success.clone().map(|to| OnSuccess { destination: Some(to) }),
+            on_failure: config.destinations.on_failure.clone().map(|to| OnFailure { destination: Some(to) }),
+        }),
     }
 }
 
@@ -35,12 +39,17 @@ fn missing(key: &FunctionKey, qualifier: &str) -> AwsError {
     error::resource_not_found_exception(format!("The function {arn} doesn't have an EventInvokeConfig"))
 }
 
-fn has_destination(config: Option<&DestinationConfig>) -> bool {
-    let set = |destination: Option<&String>| destination.is_some_and(|destination| !destination.is_empty());
-    config.is_some_and(|config| {
-        set(config.on_success.as_ref().and_then(|to| to.destination.as_ref()))
-            || set(config.on_failure.as_ref().and_then(|to| to.destination.as_ref()))
-    })
+/// The destinations of a request that gives some: an empty one is none.
+fn destinations(config: &DestinationConfig, cx: &Context) -> Result<Destinations, AwsError> {
+    let given = |arn: Option<&String>| arn.filter(|arn| !arn.is_empty()).cloned();
+    let destinations = Destinations {
+        on_success: given(config.on_success.as_ref().and_then(|to| to.destination.as_ref())),
+        on_failure: given(config.on_failure.as_ref().and_then(|to| to.destination.as_ref())),
+    };
+    for arn in [&destinations.on_success, &destinations.on_failure].into_iter().flatten() {
+        target(&cx.scope, arn)?;
+    }
+    Ok(destinations)
 }
 
 impl LambdaService {
@@ -63,9 +72,7 @@ impl LambdaService {
         request: &PutFunctionEventInvokeConfigRequest,
         rest: Rest,
     ) -> Result<FunctionEventInvokeConfig, AwsError> {
-        if has_destination(request.destination_config.as_ref()) {
-            return Err(error::invalid_parameter_value_exception("DestinationConfig is not supported by Barge."));
-        }
+        let given = request.destination_config.as_ref().map(|config| destinations(config, cx)).transpose()?;
         let (function, qualifier) = self.configured(cx, &request.function_name, request.qualifier.as_deref())?;
         let key = &function.key;
         let number = |value: Option<i64>| value.and_then(|value| u32::try_from(value).ok());
@@ -78,6 +85,7 @@ impl LambdaService {
                 let config = EventConfig {
                     retries: retries.or(before.and_then(|before| before.retries)),
                     max_age_seconds: age.or(before.and_then(|before| before.max_age_seconds)),
+                    destinations: given.or(before.map(|before| before.destinations.clone())).unwrap_or_default(),
                     last_modified: cx.now,
                 };
                 let answer = shown(key, &qualifier, &config);

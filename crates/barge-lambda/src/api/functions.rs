@@ -2,16 +2,17 @@
 
 use super::{check_revision, versions};
 use crate::LambdaService;
-use crate::code::{Pin, inline_zip};
+use crate::code::{Inline, Pin};
 use crate::function::{CodeRef, Function};
 use crate::names::{FunctionKey, Qualifier, Target, resolve};
 use crate::registry::Change;
 use crate::settings::{Settings, check_architectures};
+use crate::vpc::Place;
 use barge_core::{Arn, AwsError, Context, Scope};
 use barge_wire::lambda::{
     Concurrency, CreateFunctionRequest, DeleteFunctionRequest, FunctionCodeLocation, FunctionConfiguration,
     GetFunctionRequest, GetFunctionResponse, ListFunctionsRequest, ListFunctionsResponse, UpdateFunctionCodeRequest,
-    UpdateFunctionConfigurationRequest, error,
+    UpdateFunctionConfigurationRequest, VpcConfig, error,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,10 +34,19 @@ const PROBE: Duration = Duration::from_mins(15);
 pub(crate) enum CodeSource {
     /// A zip file.
     Zip(Vec<u8>),
-    /// Text in a template, for a file of this name.
-    Inline { file: &'static str, text: String },
+    /// Text in a template.
+    Inline { inline: Inline, text: String },
     /// An object in S3.
     Object { bucket: String, key: String },
+}
+
+/// Whether an update brings other code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Code {
+    /// It stays.
+    Same,
+    /// It is new.
+    Changed,
 }
 
 /// A function to be made.
@@ -45,6 +55,7 @@ pub(crate) struct Plan {
     pub settings: Settings,
     /// ARNs of layer versions.
     pub layers: Vec<String>,
+    pub place: VpcConfig,
     pub tags: BTreeMap<String, String>,
     pub source: CodeSource,
     pub reserved_concurrency: Option<u32>,
@@ -125,7 +136,7 @@ impl LambdaService {
 
     /// Makes a function: it is active, and its code unpacked, when this returns.
     pub(crate) async fn make(&self, cx: &Context, plan: Plan) -> Result<Arc<Function>, AwsError> {
-        let Plan { key, mut settings, layers, tags, source, reserved_concurrency, token } = plan;
+        let Plan { key, mut settings, layers, place, tags, source, reserved_concurrency, token } = plan;
         super::tags::check(&tags)?;
         if let Some(existing) = self.shared.registry.get(&key) {
             return same_creation(existing, token.as_deref());
@@ -133,6 +144,7 @@ impl LambdaService {
         self.shared.runtimes.require(settings.family()).await?;
         self.check_role(&settings.role).await?;
         settings.layers = self.layers(cx, &layers)?;
+        settings.place = self.place(cx, &place).await?;
         let (code, _pin) = self.store_code(cx, &key.scope, source).await?;
         let function = Function {
             key: key.clone(),
@@ -149,6 +161,7 @@ impl LambdaService {
             last_version: 0,
             aliases: BTreeMap::new(),
             event_configs: BTreeMap::new(),
+            runtime_updates: BTreeMap::new(),
         };
         self.shared
             .registry
@@ -160,6 +173,16 @@ impl LambdaService {
         let function = self.shared.registry.require(&key)?;
         self.shared.deployed(&function);
         Ok(function)
+    }
+
+    /// Where a request puts a function.
+    async fn place(&self, cx: &Context, config: &VpcConfig) -> Result<Option<Place>, AwsError> {
+        if !Place::is_asked_for(config) {
+            return Ok(None);
+        }
+        let network = self.shared.network.get();
+        let network = network.ok_or_else(|| error::service_exception("EC2 is not available."))?;
+        Place::of(config, &cx.scope, &**network).await
     }
 
     /// AWS's answer where Lambda cannot assume the role.
@@ -189,9 +212,7 @@ impl LambdaService {
                 "Zipped code must be smaller than {ZIPPED_LIMIT} bytes; put larger code into S3"
             ))),
             CodeSource::Zip(zip) => self.shared.code.put(std::io::Cursor::new(zip)).await,
-            CodeSource::Inline { file, text } => {
-                self.shared.code.put(std::io::Cursor::new(inline_zip(file, &text)?)).await
-            }
+            CodeSource::Inline { inline, text } => self.shared.code.put(std::io::Cursor::new(inline.zip(&text)?)).await,
             CodeSource::Object { bucket, key } => {
                 let objects = self.shared.objects.get();
                 let objects = objects.ok_or_else(|| error::service_exception("S3 is not available."))?;
@@ -245,6 +266,9 @@ impl LambdaService {
         if let Some(layers) = &request.layers {
             settings.layers = self.layers(cx, layers)?;
         }
+        if let Some(place) = &request.vpc_config {
+            settings.place = self.place(cx, place).await?;
+        }
         self.check_settings(&settings).await?;
         let function =
             self.redeploy(cx, &function.key, request.revision_id, |function| function.settings = settings).await?;
@@ -256,23 +280,18 @@ impl LambdaService {
         self.check_role(&settings.role).await
     }
 
-    /// Gives a template's function new settings, new code where `source` says so, and its tags.
-    pub(crate) async fn replace(
-        &self,
-        cx: &Context,
-        key: &FunctionKey,
-        mut settings: Settings,
-        layers: &[String],
-        source: Option<CodeSource>,
-    ) -> Result<(), AwsError> {
+    /// Gives a template's function new settings, and new code where it is `code`'s that changed.
+    pub(crate) async fn replace(&self, cx: &Context, plan: Plan, code: Code) -> Result<(), AwsError> {
+        let Plan { key, mut settings, layers, place, source, .. } = plan;
         self.check_settings(&settings).await?;
-        settings.layers = self.layers(cx, layers)?;
-        let stored = match source {
-            Some(source) => Some(self.store_code(cx, &key.scope, source).await?),
-            None => None,
+        settings.layers = self.layers(cx, &layers)?;
+        settings.place = self.place(cx, &place).await?;
+        let stored = match code {
+            Code::Changed => Some(self.store_code(cx, &key.scope, source).await?),
+            Code::Same => None,
         };
         let code = stored.as_ref().map(|(code, _)| code.clone());
-        self.redeploy(cx, key, None, |function| {
+        self.redeploy(cx, &key, None, |function| {
             function.settings = settings;
             if let Some(code) = code {
                 function.code = code;
@@ -390,6 +409,7 @@ pub(crate) fn plan(cx: &Context, request: &CreateFunctionRequest, source: CodeSo
     Ok(Plan {
         settings: Settings::create(request)?,
         layers: request.layers.clone().unwrap_or_default(),
+        place: request.vpc_config.clone().unwrap_or_default(),
         tags: request.tags.clone().unwrap_or_default(),
         key: target.key,
         source,

@@ -7,6 +7,7 @@ pub(crate) mod functions;
 mod invoke;
 mod layers;
 mod permissions;
+mod runtime_management;
 mod tags;
 pub(crate) mod versions;
 
@@ -19,15 +20,16 @@ use barge_wire::lambda::{
     FunctionConfiguration, FunctionEventInvokeConfig, GetAccountSettingsRequest, GetAccountSettingsResponse,
     GetAliasRequest, GetFunctionConcurrencyRequest, GetFunctionConcurrencyResponse, GetFunctionConfigurationRequest,
     GetFunctionEventInvokeConfigRequest, GetFunctionRequest, GetFunctionResponse, GetLayerVersionByArnRequest,
-    GetLayerVersionRequest, GetLayerVersionResponse, GetPolicyRequest, GetPolicyResponse, InvocationRequest,
-    InvocationResponse, Lambda, ListAliasesRequest, ListAliasesResponse, ListFunctionEventInvokeConfigsRequest,
+    GetLayerVersionRequest, GetLayerVersionResponse, GetPolicyRequest, GetPolicyResponse,
+    GetRuntimeManagementConfigRequest, GetRuntimeManagementConfigResponse, InvocationRequest, InvocationResponse,
+    Lambda, ListAliasesRequest, ListAliasesResponse, ListFunctionEventInvokeConfigsRequest,
     ListFunctionEventInvokeConfigsResponse, ListFunctionsRequest, ListFunctionsResponse, ListLayerVersionsRequest,
     ListLayerVersionsResponse, ListLayersRequest, ListLayersResponse, ListTagsRequest, ListTagsResponse,
     ListVersionsByFunctionRequest, ListVersionsByFunctionResponse, PublishLayerVersionRequest,
     PublishLayerVersionResponse, PublishVersionRequest, PutFunctionConcurrencyRequest,
-    PutFunctionEventInvokeConfigRequest, RemovePermissionRequest, TagResourceRequest, UntagResourceRequest,
-    UpdateAliasRequest, UpdateFunctionCodeRequest, UpdateFunctionConfigurationRequest,
-    UpdateFunctionEventInvokeConfigRequest, error,
+    PutFunctionEventInvokeConfigRequest, PutRuntimeManagementConfigRequest, PutRuntimeManagementConfigResponse,
+    RemovePermissionRequest, TagResourceRequest, UntagResourceRequest, UpdateAliasRequest, UpdateFunctionCodeRequest,
+    UpdateFunctionConfigurationRequest, UpdateFunctionEventInvokeConfigRequest, error,
 };
 
 use event_configs::Rest;
@@ -242,6 +244,22 @@ impl Lambda for LambdaService {
         input: ListFunctionEventInvokeConfigsRequest,
     ) -> Result<ListFunctionEventInvokeConfigsResponse, AwsError> {
         self.event_configs(cx, &input)
+    }
+
+    async fn put_runtime_management_config(
+        &self,
+        cx: &Context,
+        input: PutRuntimeManagementConfigRequest,
+    ) -> Result<PutRuntimeManagementConfigResponse, AwsError> {
+        self.manage_runtime(cx, &input).await
+    }
+
+    async fn get_runtime_management_config(
+        &self,
+        cx: &Context,
+        input: GetRuntimeManagementConfigRequest,
+    ) -> Result<GetRuntimeManagementConfigResponse, AwsError> {
+        self.runtime_management(cx, &input)
     }
 
     async fn publish_layer_version(

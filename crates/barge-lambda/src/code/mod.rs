@@ -7,7 +7,9 @@ mod archive;
 mod inline;
 mod opt;
 
-pub(crate) use inline::inline_zip;
+pub(crate) use inline::Inline;
+#[cfg(test)]
+pub(crate) use inline::zip;
 pub(crate) use opt::Opt;
 
 use crate::function::CodeRef;
@@ -207,7 +209,7 @@ mod tests {
     #[tokio::test]
     async fn code_is_unpacked_once_and_goes_when_nobody_needs_it() {
         let (_dir, store) = store();
-        let zip = inline_zip("index.py", "x = 1").unwrap();
+        let zip = zip(&[("index.py", "x = 1")]).unwrap();
         let (code, pin) = store.put(io::Cursor::new(zip.clone())).await.unwrap();
         assert_eq!(code.size, zip.len() as u64);
         assert_eq!(fs::read_to_string(pin.task_dir().join("index.py")).unwrap(), "x = 1");

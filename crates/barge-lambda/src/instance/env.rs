@@ -47,6 +47,9 @@ pub(crate) fn environment(function: &Function, around: &Surroundings<'_>) -> Vec
     set("AWS_LAMBDA_FUNCTION_VERSION", &function.key.version_name());
     set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &function.settings.memory_mib.to_string());
     set("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
+    for (name, value) in function.settings.log_format.variables() {
+        set(name, value);
+    }
     set("AWS_LAMBDA_LOG_GROUP_NAME", &around.log.group);
     set("AWS_LAMBDA_LOG_STREAM_NAME", &around.log.stream);
     set("AWS_ACCESS_KEY_ID", &around.credentials.access_key_id);

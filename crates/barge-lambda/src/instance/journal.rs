@@ -1,6 +1,8 @@
 //! An instance's log stream: lines are gathered while the last ones are being stored, and never wait for that.
 
 use super::lines::Tail;
+use super::report::Event;
+use crate::logging::Format;
 use barge_core::Clock;
 use barge_core::ports::{LogLine, LogSink, LogTarget};
 use std::sync::Arc;
@@ -15,6 +17,7 @@ const OVERHEAD: usize = 26;
 
 pub(crate) struct Journal {
     clock: Arc<dyn Clock>,
+    format: Format,
     waiting: Vec<LogLine>,
     bytes: usize,
     writer: mpsc::Sender<Vec<LogLine>>,
@@ -23,14 +26,33 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// A journal whose lines go to `target`; its group is made where it is not there.
-    pub(crate) fn open(logs: Arc<dyn LogSink>, target: LogTarget, clock: Arc<dyn Clock>, tasks: &TaskTracker) -> Self {
+    pub(crate) fn open(
+        logs: Arc<dyn LogSink>,
+        target: LogTarget,
+        format: Format,
+        clock: Arc<dyn Clock>,
+        tasks: &TaskTracker,
+    ) -> Self {
         let (writer, batches) = mpsc::channel(1);
         tasks.spawn(store(logs, target, batches));
-        Self { clock, waiting: Vec::new(), bytes: 0, writer, tail: Tail::default() }
+        Self { clock, format, waiting: Vec::new(), bytes: 0, writer, tail: Tail::default() }
     }
 
-    pub(crate) fn line(&mut self, message: impl Into<String>) {
-        let message = message.into();
+    /// Notes what Lambda itself has to tell.
+    pub(crate) fn event(&mut self, event: &Event<'_>) {
+        for line in event.lines(self.format, self.clock.now()) {
+            self.line(line);
+        }
+    }
+
+    /// Notes what the function printed.
+    pub(crate) fn printed(&mut self, lines: Vec<String>) {
+        for line in lines.into_iter().filter(|line| self.format.takes(line)).collect::<Vec<_>>() {
+            self.line(line);
+        }
+    }
+
+    fn line(&mut self, message: String) {
         self.tail.push(&message);
         self.bytes += message.len() + OVERHEAD;
         self.waiting.push(LogLine { timestamp: self.clock.now(), message });

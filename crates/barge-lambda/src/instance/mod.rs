@@ -4,6 +4,7 @@
 //! or ends, time runs out) comes to it one at a time; its [`Phase`] says what each means.
 
 mod env;
+mod failure;
 mod journal;
 mod lines;
 mod output;
@@ -11,7 +12,7 @@ mod report;
 mod runtime_api;
 mod start;
 
-pub(crate) use report::Failure;
+pub(crate) use failure::Failure;
 pub(crate) use start::launch;
 
 use crate::names::FunctionKey;
@@ -24,7 +25,7 @@ use barge_wire::lambda::error;
 use bytes::Bytes;
 use journal::Journal;
 use output::Output;
-use report::Report;
+use report::{Ending, Event, Report};
 use runtime_api::{ANSWER_LIMIT, Delivery, Post, PostedError, Reply, RuntimeApi, RuntimeCall};
 use std::sync::Arc;
 use std::time::Duration;
@@ -142,7 +143,7 @@ impl Instance {
                 Happening::Exited(exit) => self.ended(&exit),
                 Happening::Printed => {
                     let lines = self.output.read();
-                    self.log(lines);
+                    self.journal.printed(lines);
                 }
                 Happening::Flushed => {}
                 Happening::TimeIsUp => self.time_is_up().await,
@@ -222,10 +223,14 @@ impl Instance {
     /// The runtime asks for an event. Where it may not have one now, its question is dropped.
     fn polled(&mut self, poll: oneshot::Sender<Delivery>) {
         match &mut self.phase {
-            Phase::Starting { since, first } => match (first.take(), since.elapsed()) {
-                (Some(invoke), init) => self.begin(invoke, Some(poll), Some(init)),
-                (None, _) => self.phase = Phase::Free { since: Instant::now(), poll: Some(poll) },
-            },
+            Phase::Starting { since, first } => {
+                let (first, took) = (first.take(), since.elapsed());
+                self.journal.event(&Event::InitEnd { took, failure: None });
+                match first {
+                    Some(invoke) => self.begin(invoke, Some(poll), Some(took)),
+                    None => self.phase = Phase::Free { since: Instant::now(), poll: Some(poll) },
+                }
+            }
             Phase::Free { poll: waiting, .. } => {
                 if waiting.as_ref().is_none_or(oneshot::Sender::is_closed) {
                     *waiting = Some(poll);
@@ -242,9 +247,10 @@ impl Instance {
 
     fn begin(&mut self, invoke: Box<Invoke>, poll: Option<oneshot::Sender<Delivery>>, init: Option<Duration>) {
         let earlier = self.output.drain();
-        self.log(earlier);
+        self.journal.printed(earlier);
         self.journal.begin_tail();
-        self.journal.line(report::start(&invoke.request_id, &self.key().version_name()));
+        let (request_id, version) = (invoke.request_id.as_str(), self.key().version_name());
+        self.journal.event(&Event::Start { request_id, version: &version });
         let delivery = Delivery {
             request_id: invoke.request_id.clone(),
             deadline_millis: (self.shared.ambient.clock.now() + self.timeout()).millis(),
@@ -289,7 +295,7 @@ impl Instance {
         let (took, first) = (since.elapsed(), first.take());
         let kind = error.kind.clone().unwrap_or_else(|| "Runtime.Unknown".to_owned());
         let failure = Failure::new(kind, "The runtime could not start.");
-        self.journal.line(report::init_failed(took, &failure));
+        self.journal.event(&Event::InitEnd { took, failure: Some(&failure) });
         self.phase = Phase::Over;
         self.sandbox.kill().await;
         if let Some(invoke) = first {
@@ -304,7 +310,7 @@ impl Instance {
         let failure = Failure::exited(exit);
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Starting { since, first } => {
-                self.journal.line(report::init_failed(since.elapsed(), &failure));
+                self.journal.event(&Event::InitEnd { took: since.elapsed(), failure: Some(&failure) });
                 if let Exit::NotStarted(reason) = exit {
                     tracing::warn!(%reason, function = %self.key().name, "an instance was not started");
                 }
@@ -332,7 +338,7 @@ impl Instance {
             Phase::Starting { since, first } => {
                 self.sandbox.kill().await;
                 let failure = Failure::timed_out(since.elapsed());
-                self.journal.line(report::init_failed(since.elapsed(), &failure));
+                self.journal.event(&Event::InitEnd { took: since.elapsed(), failure: Some(&failure) });
                 if let Some(invoke) = first {
                     self.fail(busy(invoke, None), &failure);
                 }
@@ -367,23 +373,17 @@ impl Instance {
         let duration = busy.since.elapsed();
         let request_id = busy.invoke.request_id.as_str();
         let printed = if failure.is_some() { self.output.finish() } else { self.output.drain() };
-        for line in printed {
-            self.journal.line(line);
-        }
-        if let Some(failure) = failure {
-            self.journal.line(failure_line(request_id, failure, &self.shared.ambient.clock.now().iso8601()));
-        }
-        self.journal.line(report::end(request_id));
+        self.journal.printed(printed);
+        let ending = match (failure, verdict) {
+            (Some(failure), _) => Ending::Failed(failure),
+            (None, Verdict::Failed) => Ending::Error,
+            (None, Verdict::Succeeded) => Ending::Success,
+        };
+        self.journal.event(&Event::End { request_id, ending });
         let memory_mib = self.function.settings.memory_mib;
-        self.journal.line(Report { request_id, duration, memory_mib, init: busy.init, failure }.line());
+        self.journal.event(&Event::Report(Report { request_id, duration, memory_mib, init: busy.init, ending }));
         let outcome = Outcome { payload, verdict, tail: self.journal.tail().to_owned() };
         (busy.invoke, outcome)
-    }
-
-    fn log(&mut self, lines: Vec<String>) {
-        for line in lines {
-            self.journal.line(line);
-        }
     }
 
     async fn end(mut self) {
@@ -395,7 +395,7 @@ impl Instance {
         }
         self.sandbox.dispose().await;
         let lines = self.output.finish();
-        self.log(lines);
+        self.journal.printed(lines);
         if self.journal.has_lines() {
             self.journal.flush().await;
         }
@@ -418,14 +418,6 @@ fn refuse_what_is_left(signals: &mut mpsc::UnboundedReceiver<Signal>) {
             let _ = invoke.reply.send(Answer::NotTaken);
         }
     }
-}
-
-/// As AWS writes timeouts, and other ends of a runtime.
-fn failure_line(request_id: &str, failure: &Failure, now: &str) -> String {
-    if failure.kind == "Sandbox.Timedout" {
-        return format!("{now} {request_id} {}", failure.message);
-    }
-    format!("RequestId: {request_id} Error: {} {}", failure.message, failure.kind)
 }
 
 fn too_large() -> Bytes {

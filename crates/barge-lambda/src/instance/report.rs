@@ -1,115 +1,181 @@
-//! The lines that Lambda itself writes into a function's log (Lambda Developer Guide, "Sending Lambda function logs to
-//! CloudWatch Logs"), and the error objects of invocations that a runtime did not answer. Pure.
+//! What Lambda itself writes into a function's log, as text (Lambda Developer Guide, "Sending Lambda function logs to CloudWatch
+//! Logs") or as JSON (Lambda Developer Guide, "Lambda Telemetry API Event schema reference"). Pure.
 
-use crate::sandbox::Exit;
-use barge_core::Document;
+use super::failure::Failure;
+use crate::logging::Format;
+use crate::names::FunctionKey;
+use barge_core::{Document, Timestamp};
+use barge_wire::lambda::SystemLogLevel;
+use std::fmt::Write as _;
 use std::time::Duration;
 
-/// What an invocation answers with where the runtime gave no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failure {
-    /// e.g. `Runtime.ExitError`.
-    pub kind: String,
-    /// e.g. `Runtime exited with error: exit status 1`.
-    pub message: String,
+/// How an invocation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending<'a> {
+    /// The function answered.
+    Success,
+    /// The function answered with an error.
+    Error,
+    /// The runtime gave no answer.
+    Failed(&'a Failure),
 }
 
-impl Failure {
-    pub(crate) fn new(kind: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { kind: kind.into(), message: message.into() }
-    }
-
-    pub(crate) fn timed_out(timeout: Duration) -> Self {
-        Self::new("Sandbox.Timedout", format!("Task timed out after {:.2} seconds", timeout.as_secs_f64()))
-    }
-
-    pub(crate) fn exited(exit: &Exit) -> Self {
-        let message = match exit {
-            Exit::Code(0) => "Runtime exited without providing a reason".to_owned(),
-            Exit::Code(code) => format!("Runtime exited with error: exit status {code}"),
-            Exit::OutOfMemory => "Runtime exited with error: signal: killed".to_owned(),
-            Exit::Signal(signal) => format!("Runtime exited with error: signal: {}", signal_text(*signal)),
-            Exit::NotStarted(reason) => format!("Runtime could not be started: {reason}"),
-        };
-        Self::new("Runtime.ExitError", message)
-    }
-
-    /// The error object that the client gets.
-    pub(crate) fn payload(&self, request_id: &str) -> String {
-        Document::map([
-            ("errorType", Document::from(self.kind.as_str())),
-            ("errorMessage", format!("RequestId: {request_id} Error: {}", self.message).into()),
-        ])
-        .to_json()
-    }
+/// Something that Lambda tells of.
+pub(crate) enum Event<'a> {
+    /// A runtime starts.
+    InitStart { function: &'a FunctionKey, version: &'a str },
+    /// It asks for its first event, or never will.
+    InitEnd { took: Duration, failure: Option<&'a Failure> },
+    /// An invocation starts.
+    Start { request_id: &'a str, version: &'a str },
+    /// It is over.
+    End { request_id: &'a str, ending: Ending<'a> },
+    /// What it took.
+    Report(Report<'a>),
 }
 
-/// As Go's syscall package words signals, which is what AWS's log lines show.
-fn signal_text(signal: i32) -> String {
-    match signal {
-        1 => "hangup".to_owned(),
-        2 => "interrupt".to_owned(),
-        3 => "quit".to_owned(),
-        4 => "illegal instruction".to_owned(),
-        6 => "aborted".to_owned(),
-        7 => "bus error".to_owned(),
-        8 => "floating point exception".to_owned(),
-        9 => "killed".to_owned(),
-        11 => "segmentation fault".to_owned(),
-        13 => "broken pipe".to_owned(),
-        15 => "terminated".to_owned(),
-        other => format!("signal {other}"),
-    }
-}
-
-pub(crate) fn start(request_id: &str, version: &str) -> String {
-    format!("START RequestId: {request_id} Version: {version}")
-}
-
-pub(crate) fn end(request_id: &str) -> String {
-    format!("END RequestId: {request_id}")
-}
-
-pub(crate) fn init_start(version: &str) -> String {
-    format!("INIT_START Runtime Version: {version}")
-}
-
-pub(crate) fn init_failed(took: Duration, failure: &Failure) -> String {
-    let millis = millis(took);
-    format!("INIT_REPORT Init Duration: {millis:.2} ms\tPhase: init\tStatus: error\tError Type: {}", failure.kind)
-}
-
-/// What a REPORT line says.
+/// What an invocation took.
 pub(crate) struct Report<'a> {
     pub request_id: &'a str,
     pub duration: Duration,
     pub memory_mib: u32,
     /// How long the runtime took to start, where this invocation waited for it.
     pub init: Option<Duration>,
-    pub failure: Option<&'a Failure>,
+    pub ending: Ending<'a>,
+}
+
+impl Event<'_> {
+    /// The lines for the log: none where the format has none for it, or where its level is too low.
+    pub(crate) fn lines(&self, format: Format, now: Timestamp) -> Vec<String> {
+        match format {
+            Format::Text => self.text(now),
+            Format::Json { system, .. } if self.level() >= system => vec![self.json(now)],
+            Format::Json { .. } => Vec::new(),
+        }
+    }
+
+    fn text(&self, now: Timestamp) -> Vec<String> {
+        match self {
+            Self::InitStart { version, .. } => vec![format!("INIT_START Runtime Version: {version}")],
+            Self::InitEnd { failure: None, .. } => Vec::new(),
+            Self::InitEnd { took, failure: Some(failure) } => vec![format!(
+                "INIT_REPORT Init Duration: {:.2} ms\tPhase: init\tStatus: error\tError Type: {}",
+                millis(*took),
+                failure.kind
+            )],
+            Self::Start { request_id, version } => vec![format!("START RequestId: {request_id} Version: {version}")],
+            Self::End { request_id, ending } => {
+                let failure = match ending {
+                    Ending::Failed(failure) => Some(failure.line(request_id, now)),
+                    Ending::Success | Ending::Error => None,
+                };
+                failure.into_iter().chain([format!("END RequestId: {request_id}")]).collect()
+            }
+            Self::Report(report) => vec![report.text()],
+        }
+    }
+
+    fn level(&self) -> SystemLogLevel {
+        match self {
+            Self::InitStart { .. } | Self::Start { .. } | Self::Report(Report { ending: Ending::Success, .. }) => {
+                SystemLogLevel::Info
+            }
+            Self::InitEnd { failure: None, .. } | Self::End { ending: Ending::Success, .. } => SystemLogLevel::Debug,
+            Self::InitEnd { .. } | Self::End { .. } | Self::Report(_) => SystemLogLevel::Warn,
+        }
+    }
+
+    fn json(&self, now: Timestamp) -> String {
+        let (kind, record) = self.record();
+        let event = [("time", now.iso8601().into()), ("type", kind.into()), ("record", Document::map(record))];
+        Document::map(event).to_json()
+    }
+
+    fn record(&self) -> (&'static str, Vec<(&'static str, Document)>) {
+        let init = |more: Vec<(&'static str, Document)>| {
+            let record = [("initializationType", "on-demand".into()), ("phase", "init".into())];
+            record.into_iter().chain(more).collect()
+        };
+        match self {
+            Self::InitStart { function, version } => (
+                "platform.initStart",
+                init(vec![
+                    ("runtimeVersion", (*version).into()),
+                    ("functionName", function.name.as_str().into()),
+                    ("functionVersion", function.version_name().into()),
+                ]),
+            ),
+            Self::InitEnd { took, failure } => {
+                let metrics = Document::map([("durationMs", rounded(millis(*took)))]);
+                let ending = failure.map_or(Ending::Success, Ending::Failed);
+                ("platform.initReport", init([vec![("metrics", metrics)], ending.members()].concat()))
+            }
+            Self::Start { request_id, version } => {
+                ("platform.start", vec![("requestId", (*request_id).into()), ("version", (*version).into())])
+            }
+            Self::End { request_id, ending } => {
+                ("platform.runtimeDone", [vec![("requestId", (*request_id).into())], ending.members()].concat())
+            }
+            Self::Report(report) => {
+                let record = vec![("requestId", report.request_id.into()), ("metrics", report.metrics())];
+                ("platform.report", [record, report.ending.members()].concat())
+            }
+        }
+    }
+}
+
+impl Ending<'_> {
+    fn members(&self) -> Vec<(&'static str, Document)> {
+        let status = match self {
+            Self::Success => "success",
+            Self::Failed(failure) if failure.is_timeout() => "timeout",
+            Self::Error | Self::Failed(_) => "error",
+        };
+        let kind = match self {
+            Self::Failed(failure) if !failure.is_timeout() => Some(("errorType", failure.kind.as_str().into())),
+            _ => None,
+        };
+        [("status", status.into())].into_iter().chain(kind).collect()
+    }
 }
 
 impl Report<'_> {
-    pub(crate) fn line(&self) -> String {
-        use std::fmt::Write as _;
-        let (duration, init) = (millis(self.duration), self.init.map(millis));
-        let billed = (duration + init.unwrap_or_default()).ceil();
+    /// Whole milliseconds.
+    fn billed(&self) -> i64 {
+        let took = self.duration + self.init.unwrap_or_default();
+        i64::try_from(took.as_micros().div_ceil(1000)).unwrap_or(i64::MAX)
+    }
+
+    fn text(&self) -> String {
         let mut line = format!(
-            "REPORT RequestId: {}\tDuration: {duration:.2} ms\tBilled Duration: {billed:.0} ms\tMemory Size: {} MB",
-            self.request_id, self.memory_mib
+            "REPORT RequestId: {}\tDuration: {:.2} ms\tBilled Duration: {} ms\tMemory Size: {} MB",
+            self.request_id,
+            millis(self.duration),
+            self.billed(),
+            self.memory_mib
         );
         // Writing to a string does not fail.
-        if let Some(init) = init {
-            let _ = write!(line, "\tInit Duration: {init:.2} ms");
+        if let Some(init) = self.init {
+            let _ = write!(line, "\tInit Duration: {:.2} ms", millis(init));
         }
-        match self.failure {
-            Some(failure) if failure.kind == "Sandbox.Timedout" => line.push_str("\tStatus: timeout"),
-            Some(failure) => {
+        match self.ending {
+            Ending::Failed(failure) if failure.is_timeout() => line.push_str("\tStatus: timeout"),
+            Ending::Failed(failure) => {
                 let _ = write!(line, "\tStatus: error\tError Type: {}", failure.kind);
             }
-            None => {}
+            Ending::Success | Ending::Error => {}
         }
         line
+    }
+
+    fn metrics(&self) -> Document {
+        let metrics = [
+            ("durationMs", rounded(millis(self.duration))),
+            ("billedDurationMs", self.billed().into()),
+            ("memorySizeMB", i64::from(self.memory_mib).into()),
+        ];
+        let init = self.init.map(|init| ("initDurationMs", rounded(millis(init))));
+        Document::map(metrics.into_iter().chain(init))
     }
 }
 
@@ -117,51 +183,98 @@ fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
+fn rounded(millis: f64) -> Document {
+    ((millis * 1000.0).round() / 1000.0).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sandbox::Exit;
+    use barge_core::Scope;
+    use barge_wire::lambda::ApplicationLogLevel;
 
-    #[test]
-    fn the_lines_read_as_awss_own() {
-        assert_eq!(start("id", "$LATEST"), "START RequestId: id Version: $LATEST");
-        let timeout = Failure::timed_out(Duration::from_secs(3));
-        let report = |init, failure| Report {
+    const NOW: Timestamp = Timestamp::from_millis(0);
+
+    fn report(init: Option<Duration>, ending: Ending<'_>) -> Event<'_> {
+        Event::Report(Report {
             request_id: "id",
             duration: Duration::from_micros(12_344),
             memory_mib: 128,
             init,
-            failure,
-        };
-        assert_eq!(
-            report(Some(Duration::from_millis(40)), None).line(),
-            "REPORT RequestId: id\tDuration: 12.34 ms\tBilled Duration: 53 ms\tMemory Size: 128 MB\tInit Duration: 40.00 ms"
-        );
-        assert!(report(None, Some(&timeout)).line().ends_with("\tStatus: timeout"));
-        let exited = Failure::exited(&Exit::Code(1));
-        assert!(report(None, Some(&exited)).line().ends_with("\tStatus: error\tError Type: Runtime.ExitError"));
+            ending,
+        })
     }
 
     #[test]
-    fn failures_in_awss_words() {
-        for (failure, expected) in [
+    fn the_lines_read_as_awss_own() {
+        let text = |event: Event<'_>| event.lines(Format::Text, NOW);
+        let timeout = Failure::timed_out(Duration::from_secs(3));
+        let exited = Failure::exited(&Exit::Code(1));
+        assert_eq!(
+            text(Event::Start { request_id: "id", version: "$LATEST" }),
+            ["START RequestId: id Version: $LATEST"]
+        );
+        assert_eq!(
+            text(report(Some(Duration::from_millis(40)), Ending::Success)),
+            [
+                "REPORT RequestId: id\tDuration: 12.34 ms\tBilled Duration: 53 ms\tMemory Size: 128 MB\tInit Duration: 40.00 ms"
+            ]
+        );
+        assert!(text(report(None, Ending::Failed(&timeout)))[0].ends_with("\tStatus: timeout"));
+        let exit = "\tStatus: error\tError Type: Runtime.ExitError";
+        assert!(text(report(None, Ending::Failed(&exited)))[0].ends_with(exit));
+        assert_eq!(
+            text(Event::End { request_id: "id", ending: Ending::Failed(&timeout) }),
+            ["1970-01-01T00:00:00.000Z id Task timed out after 3.00 seconds", "END RequestId: id"]
+        );
+        assert!(text(Event::InitEnd { took: Duration::ZERO, failure: None }).is_empty());
+    }
+
+    #[test]
+    fn records_read_as_awss_own_and_have_levels() {
+        let format = |system| Format::Json { application: ApplicationLogLevel::Info, system };
+        let timeout = Failure::timed_out(Duration::from_secs(3));
+        let exited = Failure::exited(&Exit::Code(1));
+        let key = FunctionKey::new(&Scope::default(), "f");
+        let (debug, info, warn) = (SystemLogLevel::Debug, SystemLogLevel::Info, SystemLogLevel::Warn);
+        for (event, level, record) in [
             (
-                Failure::timed_out(Duration::from_secs(3)),
-                r#"{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: id Error: Task timed out after 3.00 seconds"}"#,
+                Event::InitStart { function: &key, version: "v" },
+                info,
+                r#""platform.initStart","record":{"initializationType":"on-demand","phase":"init","runtimeVersion":"v","functionName":"f","functionVersion":"$LATEST"}"#,
             ),
             (
-                Failure::exited(&Exit::Code(1)),
-                r#"{"errorType":"Runtime.ExitError","errorMessage":"RequestId: id Error: Runtime exited with error: exit status 1"}"#,
+                Event::InitEnd { took: Duration::from_millis(5), failure: Some(&exited) },
+                warn,
+                r#""platform.initReport","record":{"initializationType":"on-demand","phase":"init","metrics":{"durationMs":5.0},"status":"error","errorType":"Runtime.ExitError"}"#,
             ),
             (
-                Failure::exited(&Exit::OutOfMemory),
-                r#"{"errorType":"Runtime.ExitError","errorMessage":"RequestId: id Error: Runtime exited with error: signal: killed"}"#,
+                Event::Start { request_id: "id", version: "1" },
+                info,
+                r#""platform.start","record":{"requestId":"id","version":"1"}"#,
             ),
             (
-                Failure::exited(&Exit::Code(0)),
-                r#"{"errorType":"Runtime.ExitError","errorMessage":"RequestId: id Error: Runtime exited without providing a reason"}"#,
+                Event::End { request_id: "id", ending: Ending::Success },
+                debug,
+                r#""platform.runtimeDone","record":{"requestId":"id","status":"success"}"#,
+            ),
+            (
+                report(None, Ending::Success),
+                info,
+                r#""platform.report","record":{"requestId":"id","metrics":{"durationMs":12.344,"billedDurationMs":13,"memorySizeMB":128},"status":"success"}"#,
+            ),
+            (
+                report(Some(Duration::from_millis(1)), Ending::Failed(&timeout)),
+                warn,
+                r#""platform.report","record":{"requestId":"id","metrics":{"durationMs":12.344,"billedDurationMs":14,"memorySizeMB":128,"initDurationMs":1.0},"status":"timeout"}"#,
             ),
         ] {
-            assert_eq!(failure.payload("id"), expected);
+            let line = format!(r#"{{"time":"1970-01-01T00:00:00.000Z","type":{record}}}"#);
+            assert_eq!(event.lines(format(debug), NOW), [line]);
+            for least in [debug, info, warn] {
+                assert_eq!(event.lines(format(least), NOW).len(), usize::from(level >= least), "{record}");
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::env::{Surroundings, environment};
 use super::journal::Journal;
 use super::output::{self, Output};
-use super::report;
+use super::report::{Ending, Event, Report};
 use super::runtime_api::RuntimeApi;
 use super::{Answer, Failure, Instance, Invoke, Outcome, Phase, Signal, Verdict};
 use crate::function::Function;
@@ -82,7 +82,13 @@ async fn run(
 ) {
     let target = log_target(&shared, &function, &handle);
     let logs = Arc::clone(&shared.logs);
-    let mut journal = Journal::open(logs, target.clone(), Arc::clone(&shared.ambient.clock), &shared.tasks);
+    let mut journal = Journal::open(
+        logs,
+        target.clone(),
+        function.settings.log_format,
+        Arc::clone(&shared.ambient.clock),
+        &shared.tasks,
+    );
     match start(&shared, &function, &handle, &target, &mut journal).await {
         Ok(Started { sandbox, output, api, code, since }) => {
             let phase = Phase::Starting { since, first: None };
@@ -135,7 +141,7 @@ async fn start(
     let launch = shared.runtimes.launch(runtime, function.settings.family(), &task, opt.as_deref()).await?;
     let since = Instant::now();
     let version = format!("{}, {}", function.settings.runtime.as_str(), launch.version);
-    journal.line(report::init_start(&version));
+    journal.event(&Event::InitStart { function: &function.key, version: &version });
     let role = &function.settings.role;
     let credentials = shared.credentials.issue(role, &function.key.name, CREDENTIALS_LIFETIME).await?;
     let api = RuntimeApi::open(handle.signals.clone(), Signal::Runtime).await.map_err(server("Runtime API"))?;
@@ -198,18 +204,19 @@ fn refuse(
             StartError::Server(error) => Answer::Failed(error.clone()),
             StartError::Function(failure) => {
                 journal.begin_tail();
-                journal.line(report::start(&request_id, &function.key.version_name()));
-                journal.line(format!("RequestId: {request_id} Error: {} {}", failure.message, failure.kind));
-                journal.line(report::end(&request_id));
-                let report = report::Report {
-                    request_id: &request_id,
+                let (request_id, ending) = (request_id.as_str(), Ending::Failed(failure));
+                let version = function.key.version_name();
+                journal.event(&Event::Start { request_id, version: &version });
+                journal.event(&Event::End { request_id, ending });
+                let memory_mib = function.settings.memory_mib;
+                journal.event(&Event::Report(Report {
+                    request_id,
                     duration: Duration::ZERO,
-                    memory_mib: function.settings.memory_mib,
+                    memory_mib,
                     init: None,
-                    failure: Some(failure),
-                };
-                journal.line(report.line());
-                let (payload, tail) = (failure.payload(&request_id).into(), journal.tail().to_owned());
+                    ending,
+                }));
+                let (payload, tail) = (failure.payload(request_id).into(), journal.tail().to_owned());
                 Answer::Done(Outcome { payload, verdict: Verdict::Failed, tail })
             }
         };

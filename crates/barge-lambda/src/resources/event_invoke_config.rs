@@ -1,5 +1,4 @@
-//! `AWS::Lambda::EventInvokeConfig` (CloudFormation Template Reference). Destinations are not there, so the property is
-//! refused.
+//! `AWS::Lambda::EventInvokeConfig` (CloudFormation Template Reference).
 
 use super::properties::{request, text};
 use crate::LambdaService;
@@ -9,16 +8,18 @@ use barge_core::resource::{
     Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
 use barge_core::{AwsError, Context, Document};
+use barge_wire::to_properties;
 use std::sync::Arc;
 
 const SCHEMA: ResourceSchema =
     ResourceSchema { type_name: "AWS::Lambda::EventInvokeConfig", properties: &PROPERTIES, attributes: &[] };
 
-const PROPERTIES: [Property; 4] = [
+const PROPERTIES: [Property; 5] = [
     property("FunctionName", PropertyType::String).required().replaces(),
     property("Qualifier", PropertyType::String).required().replaces(),
     property("MaximumEventAgeInSeconds", PropertyType::Integer),
     property("MaximumRetryAttempts", PropertyType::Integer),
+    property("DestinationConfig", PropertyType::Map),
 ];
 
 /// The provider.
@@ -69,6 +70,7 @@ impl ResourceProvider for EventInvokeConfigResource {
                     ("Qualifier", qualifier.into()),
                     ("MaximumEventAgeInSeconds", found.maximum_event_age_in_seconds.into()),
                     ("MaximumRetryAttempts", found.maximum_retry_attempts.into()),
+                    ("DestinationConfig", found.destination_config.map(to_properties).into()),
                 ];
                 Ok(Some(Reading::new(&SCHEMA, resource(properties), Document::map(kept))))
             }

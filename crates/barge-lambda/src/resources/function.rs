@@ -1,9 +1,10 @@
 //! `AWS::Lambda::Function` (CloudFormation Template Reference).
 
 use crate::LambdaService;
-use crate::api::functions::{CodeSource, plan};
+use crate::api::functions::{Code, CodeSource, plan};
+use crate::code::Inline;
 use crate::function::Function;
-use crate::names::{FunctionKey, Qualifier};
+use crate::names::{FunctionKey, LATEST, Qualifier};
 use crate::runtimes::Family;
 use async_trait::async_trait;
 use barge_core::resource::{
@@ -11,15 +12,16 @@ use barge_core::resource::{
     tag_list,
 };
 use barge_core::{AwsError, Context, Document};
-use barge_wire::lambda::{CreateFunctionRequest, error};
+use barge_wire::lambda::{CreateFunctionRequest, UpdateRuntimeOn, error};
 use barge_wire::{from_properties, to_properties};
+use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const SCHEMA: ResourceSchema =
     ResourceSchema { type_name: "AWS::Lambda::Function", properties: &PROPERTIES, attributes: &["Arn"] };
 
-const PROPERTIES: [Property; 17] = [
+const PROPERTIES: [Property; 19] = [
     property("FunctionName", PropertyType::String).identifies(),
     property("Code", PropertyType::Map).required().write_only(),
     property("Role", PropertyType::String).required(),
@@ -34,6 +36,8 @@ const PROPERTIES: [Property; 17] = [
     property("Layers", PropertyType::List),
     property("LoggingConfig", PropertyType::Map),
     property("TracingConfig", PropertyType::Map),
+    property("VpcConfig", PropertyType::Map),
+    property("RuntimeManagementConfig", PropertyType::Map),
     property("PackageType", PropertyType::String).replaces(),
     property("ReservedConcurrentExecutions", PropertyType::Integer),
     property("Tags", PropertyType::List),
@@ -56,6 +60,17 @@ impl FunctionResource {
     }
 }
 
+impl FunctionResource {
+    /// Says when the runtime is updated, as the properties do: automatically where they don't.
+    async fn manage_runtime(&self, cx: &Context, name: &str, properties: &Properties) -> Result<(), AwsError> {
+        let config = properties.get("RuntimeManagementConfig").and_then(Document::as_map).cloned().unwrap_or_default();
+        let mut members = IndexMap::from([("UpdateRuntimeOn".to_owned(), Document::from("Auto"))]);
+        members.extend(config);
+        members.insert("FunctionName".to_owned(), name.into());
+        self.service.manage_runtime(cx, &from_properties(&Document::Map(members))?).await.map(drop)
+    }
+}
+
 #[async_trait]
 impl ResourceProvider for FunctionResource {
     fn schema(&self) -> &ResourceSchema {
@@ -74,6 +89,9 @@ impl ResourceProvider for FunctionResource {
         if let Some(reserved) = reserved(&creation.properties)? {
             self.service.reserve(cx, &name, Some(reserved)).await?;
         }
+        if creation.properties.get("RuntimeManagementConfig").is_some() {
+            self.manage_runtime(cx, &name, &creation.properties).await?;
+        }
         Ok(resource(&function))
     }
 
@@ -86,11 +104,14 @@ impl ResourceProvider for FunctionResource {
     ) -> Result<Resource, AwsError> {
         let (request, source) = request(&new.properties, physical_id)?;
         let plan = plan(cx, &request, source)?;
-        let code_changed =
-            old.get("Code") != new.properties.get("Code") || inline_file(old) != inline_file(&new.properties);
-        self.service.replace(cx, &plan.key, plan.settings, &plan.layers, code_changed.then_some(plan.source)).await?;
+        let code_changed = old.get("Code") != new.properties.get("Code") || inline(old) != inline(&new.properties);
+        let code = if code_changed { Code::Changed } else { Code::Same };
+        self.service.replace(cx, plan, code).await?;
         if old.get("ReservedConcurrentExecutions") != new.properties.get("ReservedConcurrentExecutions") {
             self.service.reserve(cx, physical_id, reserved(&new.properties)?).await?;
+        }
+        if old.get("RuntimeManagementConfig") != new.properties.get("RuntimeManagementConfig") {
+            self.manage_runtime(cx, physical_id, &new.properties).await?;
         }
         let wanted = tags(new);
         self.service.change_tags(cx, physical_id, |tags| *tags = wanted).await?;
@@ -119,10 +140,12 @@ fn resource(function: &Function) -> Resource {
 /// The function as its API shows it, with what a template writes in another way.
 fn kept(function: &Function) -> Properties {
     let shown = to_properties(function.configuration(&Qualifier::Plain));
+    let updates = function.runtime_updates.get(LATEST).copied().unwrap_or(UpdateRuntimeOn::Auto);
     let tags = function.tags.iter().map(|(key, value)| (key.clone(), value.clone()));
     let own = [
         ("Layers", function.settings.layers.iter().map(|layer| layer.arn.as_str()).collect()),
         ("ReservedConcurrentExecutions", function.reserved_concurrency.map(i64::from).into()),
+        ("RuntimeManagementConfig", Document::map([("UpdateRuntimeOn", updates.as_str().into())])),
         ("Tags", tag_list(tags)),
     ];
     let own = own.map(|(name, value)| (name.to_owned(), value));
@@ -131,7 +154,7 @@ fn kept(function: &Function) -> Properties {
 
 /// The properties as a request for a function called `name`, and where its code comes from.
 fn request(properties: &Properties, name: &str) -> Result<(CreateFunctionRequest, CodeSource), AwsError> {
-    let own = ["FunctionName", "Code", "Tags", "ReservedConcurrentExecutions"];
+    let own = ["FunctionName", "Code", "Tags", "ReservedConcurrentExecutions", "RuntimeManagementConfig"];
     let members = properties.as_map().into_iter().flatten();
     let members = members.filter(|(name, _)| !own.contains(&name.as_str()));
     let members = members.map(|(name, value)| (name.clone(), value.clone()));
@@ -151,20 +174,20 @@ fn source(properties: &Properties) -> Result<CodeSource, AwsError> {
     }
     match (text("ZipFile"), text("S3Bucket"), text("S3Key")) {
         (Some(text), None, None) => {
-            let file = inline_file(properties).ok_or_else(|| {
+            let inline = inline(properties).ok_or_else(|| {
                 error::invalid_parameter_value_exception("Code.ZipFile works with Python and Node.js runtimes only.")
             })?;
-            Ok(CodeSource::Inline { file, text })
+            Ok(CodeSource::Inline { inline, text })
         }
         (None, Some(bucket), Some(key)) => Ok(CodeSource::Object { bucket, key }),
         _ => Err(error::invalid_parameter_value_exception("Code needs either ZipFile or S3Bucket and S3Key.")),
     }
 }
 
-/// The file that inline code of these properties becomes.
-fn inline_file(properties: &Properties) -> Option<&'static str> {
+/// What inline code of these properties becomes.
+fn inline(properties: &Properties) -> Option<Inline> {
     let runtime = properties.get("Runtime").and_then(Document::as_str)?;
-    Family::of(barge_wire::lambda::Runtime::parse(runtime)?)?.inline_file()
+    Inline::of(Family::of(barge_wire::lambda::Runtime::parse(runtime)?)?)
 }
 
 fn reserved(properties: &Properties) -> Result<Option<i64>, AwsError> {

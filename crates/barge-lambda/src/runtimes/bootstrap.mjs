@@ -3,12 +3,16 @@
 
 import { existsSync } from "node:fs";
 import http from "node:http";
+import https from "node:https";
+import { syncBuiltinESMExports } from "node:module";
 import path from "node:path";
-import { pathToFileURL } from "node:url";
+import { pathToFileURL, urlToHttpOptions } from "node:url";
 import { format } from "node:util";
 
 const [host, port] = process.env.AWS_LAMBDA_RUNTIME_API.split(":");
 const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+const release = Number(/nodejs(\d+)/.exec(process.env.AWS_EXECUTION_ENV)?.[1]);
+const json = process.env.AWS_LAMBDA_LOG_FORMAT === "JSON";
 let requestId = "";
 
 function call(method, suffix, body, headers = {}) {
@@ -57,6 +61,12 @@ async function load(handler) {
   if (typeof found !== "function") {
     throw new BadFunction("Runtime.HandlerNotFound", `${handler} is undefined or not exported`);
   }
+  if (release >= 24 && found.length > 2) {
+    throw new BadFunction(
+      "Runtime.CallbackHandlerDeprecated",
+      "AWS Lambda has removed support for callback-based function handlers starting with Node.js 24.",
+    );
+  }
   return found;
 }
 
@@ -69,11 +79,12 @@ function describe(error) {
 
 async function report(suffix, error) {
   const described = describe(error);
-  console.error("Invoke Error", JSON.stringify(described));
+  if (json) console.error(described);
+  else console.error("Invoke Error", JSON.stringify(described));
   await call("POST", suffix, JSON.stringify(described), { "Lambda-Runtime-Function-Error-Type": described.errorType });
 }
 
-function context(headers, settle) {
+function context(headers) {
   const deadline = Number(headers["lambda-runtime-deadline-ms"]);
   const client = headers["lambda-runtime-client-context"];
   return {
@@ -87,32 +98,97 @@ function context(headers, settle) {
     clientContext: client ? JSON.parse(client) : undefined,
     callbackWaitsForEmptyEventLoop: true,
     getRemainingTimeInMillis: () => Math.max(0, deadline - Date.now()),
-    done: settle,
-    fail: (error) => settle(error ?? new Error("failed")),
-    succeed: (result) => settle(null, result),
   };
 }
 
+// What is to happen when the event loop is empty.
+let atRest;
+process.on("beforeExit", () => atRest?.());
+
+// From nodejs24.x on, what a handler returns is its result. Before, only a promise is; another handler's result is what it
+// calls back with, or null when nothing is left to do.
 function run(handler, event, headers) {
+  const given = context(headers);
+  if (release >= 24) return untilRest(async () => handler(event, given));
   return new Promise((resolve, reject) => {
-    const settle = (error, result) => (error ? reject(error) : resolve(result));
-    const result = handler(JSON.parse(event), context(headers, settle), settle);
-    if (typeof result?.then === "function") result.then(resolve, reject);
-    else if (handler.length < 3) resolve(result);
+    const done = (error, result) => ((error ?? null) === null ? resolve(result) : reject(error));
+    const callback = (error, result) => {
+      if ((error ?? null) !== null || !given.callbackWaitsForEmptyEventLoop) done(error, result);
+      else atRest = () => resolve(result);
+    };
+    Object.assign(given, { done, succeed: resolve, fail: (error) => reject(error ?? "handled") });
+    atRest = () => resolve(null);
+    const result = handler(event, given, callback);
+    if (typeof result?.then === "function") untilRest(() => result).then(resolve, reject);
   });
 }
 
-function prefixConsole() {
-  const levels = { log: "INFO", info: "INFO", debug: "DEBUG", trace: "TRACE", warn: "WARN", error: "ERROR" };
-  for (const [method, level] of Object.entries(levels)) {
-    console[method] = (...values) => {
-      const text = format(...values).replaceAll("\n", "\r");
-      process.stdout.write(`${new Date().toISOString()}\t${requestId || "undefined"}\t${level}\t${text}\n`);
-    };
+function untilRest(start) {
+  return new Promise((resolve, reject) => {
+    const message = "The Lambda runtime client detected an unexpected Node.js exit code.";
+    atRest = () => reject(new BadFunction("Runtime.NodeJsExit", message));
+    start().then(resolve, reject);
+  });
+}
+
+const ANSWERS = "/_barge/cloudformation/";
+let answers;
+
+// Where CloudFormation waits for what becomes of a custom resource, if the event is of one.
+function noteAnswers(event) {
+  try {
+    answers = new URL(event.ResponseURL);
+  } catch {
+    answers = undefined;
   }
 }
 
-prefixConsole();
+// On AWS a ResponseURL is https, and handlers (AWS's cfn-response, the CDK's) send to its host and path by https without
+// looking at scheme and port. Here it is Barge's own, in plain HTTP: what is meant for it goes there, and nothing else.
+function carryAnswers() {
+  const request = https.request;
+  https.request = (...values) => {
+    const [first, second] = values;
+    const whole = typeof first === "string" || first instanceof URL;
+    const options = whole ? { ...urlToHttpOptions(new URL(first)), ...(typeof second === "object" ? second : {}) } : first;
+    const hostname = options?.hostname ?? options?.host;
+    if (!answers || hostname !== urlToHttpOptions(answers).hostname || !options.path?.startsWith(ANSWERS)) {
+      return request(...values);
+    }
+    const callback = values.findLast((value) => typeof value === "function");
+    return http.request({ ...options, hostname, protocol: "http:", port: answers.port, agent: undefined }, callback);
+  };
+  syncBuiltinESMExports();
+}
+
+function textLine(level, values) {
+  return `${new Date().toISOString()}\t${requestId || "undefined"}\t${level}\t${format(...values).replaceAll("\n", "\r")}`;
+}
+
+function jsonLine(level, values) {
+  const line = { timestamp: new Date().toISOString(), level, requestId: requestId || undefined };
+  const plain = (_, value) =>
+    value instanceof Error
+      ? { errorType: value.name, errorMessage: value.message, stackTrace: (value.stack ?? "").split("\n"), ...value }
+      : value;
+  const message = values.length === 1 ? values[0] : format(...values);
+  try {
+    return JSON.stringify({ ...line, message }, plain);
+  } catch {
+    return JSON.stringify({ ...line, message: format(...values) });
+  }
+}
+
+function writeConsole() {
+  const levels = { log: "INFO", info: "INFO", debug: "DEBUG", trace: "TRACE", warn: "WARN", error: "ERROR", fatal: "FATAL" };
+  const line = json ? jsonLine : textLine;
+  for (const [method, level] of Object.entries(levels)) {
+    console[method] = (...values) => void process.stdout.write(`${line(level, values)}\n`);
+  }
+}
+
+writeConsole();
+carryAnswers();
 let handler;
 try {
   handler = await load(process.env._HANDLER);
@@ -133,7 +209,9 @@ for (;;) {
   process.env._X_AMZN_TRACE_ID = next.headers["lambda-runtime-trace-id"] ?? "";
   let body;
   try {
-    const result = await run(handler, next.body, next.headers);
+    const event = JSON.parse(next.body);
+    noteAnswers(event);
+    const result = await run(handler, event, next.headers);
     body = result === undefined ? "null" : JSON.stringify(result) ?? "null";
   } catch (error) {
     await report(`/invocation/${requestId}/error`, error);

@@ -14,6 +14,11 @@ import time
 import traceback
 
 API = "/2018-06-01/runtime"
+JSON = os.environ.get("AWS_LAMBDA_LOG_FORMAT") == "JSON"
+LEVELS = {
+    "TRACE": logging.NOTSET, "DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARN": logging.WARNING, "ERROR": logging.ERROR,
+    "FATAL": logging.CRITICAL,
+}
 
 
 class Server:
@@ -72,6 +77,30 @@ class RequestId(logging.Filter):
         return True
 
 
+class JsonFormatter(logging.Formatter):
+    """One object a line, with what the caller gave as `extra`."""
+
+    converter = time.gmtime
+    usual = {*vars(logging.makeLogRecord({})), "asctime", "aws_request_id", "message"}
+
+    def format(self, record):
+        line = {
+            "timestamp": self.formatTime(record, "%Y-%m-%dT%H:%M:%SZ"),
+            "level": record.levelname,
+            "message": record.getMessage(),
+            "logger": record.name,
+        }
+        if record.exc_info and record.exc_info[0]:
+            line["stackTrace"] = traceback.format_tb(record.exc_info[2])
+            line["errorType"] = record.exc_info[0].__name__
+            line["errorMessage"] = str(record.exc_info[1])
+            line["location"] = f"{record.pathname}:{record.funcName}:{record.lineno}"
+        if RequestId.current:
+            line["requestId"] = RequestId.current
+        line.update((name, value) for name, value in vars(record).items() if name not in self.usual and name not in line)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
 class BadFunction(Exception):
     """The handler cannot be had; `kind` is what clients see."""
 
@@ -110,11 +139,19 @@ def describe(error, request_id):
 
 def report(server, path, error, request_id):
     described = describe(error, request_id)
+    if JSON:
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        print(json.dumps({"timestamp": now, "log_level": "ERROR", **described}))
+    else:
+        report_text(described)
+    flush()
+    server.call("POST", path, json.dumps(described), {"Lambda-Runtime-Function-Error-Type": described["errorType"]})
+
+
+def report_text(described):
     print(f"[ERROR] {described['errorType']}: {described['errorMessage']}")
     if described["stackTrace"]:
         print("Traceback (most recent call last):\n" + "".join(described["stackTrace"]), end="")
-    flush()
-    server.call("POST", path, json.dumps(described), {"Lambda-Runtime-Function-Error-Type": described["errorType"]})
 
 
 def flush():
@@ -133,17 +170,24 @@ def answer(handler, event, context):
         raise BadFunction("Runtime.MarshalError", f"Unable to marshal response: {error}") from error
 
 
+def set_logger_up():
+    output = logging.StreamHandler(sys.stdout)
+    if JSON:
+        output.setFormatter(JsonFormatter())
+        logging.getLogger().setLevel(LEVELS.get(os.environ.get("AWS_LAMBDA_LOG_LEVEL"), logging.INFO))
+    else:
+        text = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s"
+        output.setFormatter(logging.Formatter(text, "%Y-%m-%dT%H:%M:%S"))
+        output.formatter.converter = time.gmtime
+    output.addFilter(RequestId())
+    logging.getLogger().addHandler(output)
+
+
 def main():
     server = Server(os.environ["AWS_LAMBDA_RUNTIME_API"])
     sys.path.insert(0, os.environ["LAMBDA_TASK_ROOT"])
     sys.stdout.reconfigure(line_buffering=True)
-    output = logging.StreamHandler(sys.stdout)
-    output.setFormatter(
-        logging.Formatter("[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s", "%Y-%m-%dT%H:%M:%S")
-    )
-    output.formatter.converter = time.gmtime
-    output.addFilter(RequestId())
-    logging.getLogger().addHandler(output)
+    set_logger_up()
     try:
         handler = load(os.environ["_HANDLER"])
     except Exception as error:

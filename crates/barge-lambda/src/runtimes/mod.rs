@@ -3,6 +3,7 @@
 
 mod host;
 mod node;
+mod packages;
 mod provided;
 mod python;
 
@@ -23,6 +24,10 @@ pub(crate) const RUNTIME_DIR: &str = "/var/runtime";
 pub(crate) const OPT: &str = "/opt";
 /// Where it sees an interpreter that is not among the host's system directories.
 const LANGUAGE_DIR: &str = "/var/lang";
+
+/// The users that functions see: as on AWS, their own has a name and a home, which some libraries ask for.
+const USERS: &str = "root:x:0:0:root:/root:/sbin/nologin\n\
+                     sbx_user1051:x:993:990::/home/sbx_user1051:/sbin/nologin\n";
 
 /// The kinds of runtime that Barge has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,16 +53,6 @@ impl Family {
             | Runtime::Python314 => Some(Self::Python),
             Runtime::Nodejs18X | Runtime::Nodejs20X | Runtime::Nodejs22X | Runtime::Nodejs24X => Some(Self::Node),
             _ => None,
-        }
-    }
-
-    /// The file that code written into a template becomes (CloudFormation Template Reference,
-    /// `AWS::Lambda::Function` Code); `None` where there is no such thing.
-    pub(crate) fn inline_file(self) -> Option<&'static str> {
-        match self {
-            Self::Provided => None,
-            Self::Python => Some("index.py"),
-            Self::Node => Some("index.js"),
         }
     }
 }
@@ -97,15 +92,17 @@ pub(crate) struct Runtimes {
     dir: PathBuf,
     packages: Packages,
     python: OnceCell<Arc<python::Python>>,
-    prepared_python: OnceCell<Arc<python::Prepared>>,
+    prepared_python: OnceCell<packages::Prepared>,
     node: OnceCell<Arc<node::Node>>,
+    prepared_node: OnceCell<packages::Prepared>,
 }
 
 impl Runtimes {
     /// Runtimes prepared under `dir`.
     pub(crate) fn new(dir: PathBuf, packages: Packages) -> Self {
-        let (python, prepared_python, node) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { dir, packages, python, prepared_python, node }
+        let (python, prepared_python) = (OnceCell::new(), OnceCell::new());
+        let (node, prepared_node) = (OnceCell::new(), OnceCell::new());
+        Self { dir, packages, python, prepared_python, node, prepared_node }
     }
 
     async fn python(&self) -> Result<&Arc<python::Python>, RuntimeError> {
@@ -113,7 +110,7 @@ impl Runtimes {
     }
 
     async fn node(&self) -> Result<&Arc<node::Node>, RuntimeError> {
-        self.node.get_or_try_init(async || node::Node::find(&self.dir).await.map(Arc::new)).await
+        self.node.get_or_try_init(async || node::Node::find().await.map(Arc::new)).await
     }
 
     /// Fails, as a client's error, where this host cannot run `family`.
@@ -134,15 +131,29 @@ impl Runtimes {
         task: &Path,
         opt: Option<&Path>,
     ) -> Result<Launch, RuntimeError> {
-        match family {
-            Family::Provided => provided::launch(task, opt),
+        let mut launch = match family {
+            Family::Provided => provided::launch(task, opt)?,
             Family::Python => {
                 let python = self.python().await?;
-                let prepare = async || python.prepare(&self.dir, self.packages).await.map(Arc::new);
+                let prepare = async || python.prepare(&self.dir, self.packages).await;
                 let prepared = self.prepared_python.get_or_try_init(prepare).await?;
-                Ok(python.launch(prepared, runtime))
+                python.launch(prepared, runtime)
             }
-            Family::Node => Ok(self.node().await?.launch()),
-        }
+            Family::Node => {
+                let node = self.node().await?;
+                let prepare = async || node::prepare(&self.dir, self.packages).await;
+                let prepared = self.prepared_node.get_or_try_init(prepare).await?;
+                node.launch(prepared, runtime, opt)
+            }
+        };
+        launch.binds.push(self.users()?);
+        Ok(launch)
+    }
+
+    fn users(&self) -> Result<Bind, RuntimeError> {
+        let source = self.dir.join("passwd");
+        host::make_dir(&self.dir)?;
+        host::install(&source, USERS)?;
+        Ok(Bind { source, target: "/etc/passwd".into() })
     }
 }

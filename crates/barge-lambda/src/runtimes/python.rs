@@ -1,6 +1,7 @@
 //! Python functions: the host's python3, our bootstrap, and boto3.
 
-use super::host::{install, make_dir, output, place};
+use super::host::{output, place};
+use super::packages::{Bundle, Prepared};
 use super::{Launch, OPT, RUNTIME_DIR, RuntimeError};
 use crate::config::Packages;
 use crate::sandbox::Bind;
@@ -9,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::process::Command;
 
-const BOOTSTRAP: &str = include_str!("bootstrap.py");
+const BUNDLE: Bundle =
+    Bundle { name: "boto3", proof: "boto3", bootstrap: ("bootstrap.py", include_str!("bootstrap.py")) };
 
 /// Oldest Python that the bootstrap is written for.
 const OLDEST: (u32, u32) = (3, 9);
@@ -20,7 +22,6 @@ const ASK: &str = "import os, sys; print('%d.%d.%d' % sys.version_info[:3]); pri
                    print(os.path.realpath(getattr(sys, '_base_executable', None) or sys.executable))";
 
 const ASK_PATIENCE: Duration = Duration::from_secs(20);
-const PIP_PATIENCE: Duration = Duration::from_mins(3);
 
 /// The host's python3.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,14 +29,6 @@ pub(super) struct Python {
     version: String,
     prefix: PathBuf,
     executable: PathBuf,
-}
-
-/// The directory with bootstrap and packages.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Prepared {
-    dir: PathBuf,
-    /// Why boto3 is missing, where it is.
-    without_boto3: Option<String>,
 }
 
 impl Python {
@@ -65,44 +58,22 @@ impl Python {
         Ok(Self { version: version.to_owned(), prefix: prefix.into(), executable: executable.into() })
     }
 
-    /// Makes the directory with bootstrap and boto3, or takes up the one that an earlier server made.
+    /// The directory with bootstrap and, where the host has none, boto3.
     pub(super) async fn prepare(&self, runtimes: &Path, packages: Packages) -> Result<Prepared, RuntimeError> {
         let dir = runtimes.join(format!("python-{}", self.version));
-        let without_boto3 = match self.provide_boto3(runtimes, &dir, packages).await {
-            Ok(()) => None,
-            Err(error) => {
-                tracing::warn!(%error, "python functions run without boto3");
-                Some(error.to_string())
-            }
-        };
-        make_dir(&dir)?;
-        install(&dir.join("bootstrap.py"), BOOTSTRAP)?;
-        Ok(Prepared { dir, without_boto3 })
+        if self.has_boto3().await {
+            return BUNDLE.bare(dir);
+        }
+        BUNDLE.prepare(dir, packages, |target| self.pip(target)).await
     }
 
-    async fn provide_boto3(&self, runtimes: &Path, dir: &Path, packages: Packages) -> Result<(), RuntimeError> {
-        if dir.join("boto3").is_dir() || self.has_boto3().await {
-            return Ok(());
-        }
-        if packages == Packages::HostOnly {
-            return Err(RuntimeError::Host("the host's python3 has no boto3".to_owned()));
-        }
-        make_dir(runtimes)?;
-        let making = tempfile::Builder::new().prefix("python-new-").tempdir_in(runtimes)?;
-        let target = making.path().join("site");
+    fn pip(&self, target: &Path) -> Command {
         let mut pip = Command::new(&self.executable);
         // Without a network it must give up soon: a function waits.
         pip.args(["-m", "pip", "install", "--quiet", "--retries", "1", "--timeout", "10"]);
         pip.args(["--disable-pip-version-check", "--no-input", "--target"]);
-        pip.arg(&target).arg("boto3").env("PIP_ROOT_USER_ACTION", "ignore");
-        tracing::info!(python = %self.version, "installing boto3 for python functions");
-        output(pip, PIP_PATIENCE).await?;
-        if dir.exists() {
-            std::fs::remove_dir_all(dir)?;
-        }
-        make_dir(&target)?;
-        std::fs::rename(&target, dir)?;
-        Ok(())
+        pip.arg(target).arg("boto3").env("PIP_ROOT_USER_ACTION", "ignore");
+        pip
     }
 
     async fn has_boto3(&self) -> bool {
@@ -126,7 +97,6 @@ impl Python {
             // A shared libpython's path is compiled in, and it is another inside.
             env.push(("LD_LIBRARY_PATH".to_owned(), format!("{}/lib", seen.display())));
         }
-        let note = prepared.without_boto3.as_ref().map(|why| format!("; without boto3: {why}")).unwrap_or_default();
         Launch {
             // Nothing can be written beside the code, and looking for a place costs time.
             command: vec![
@@ -136,7 +106,7 @@ impl Python {
             ],
             binds,
             env,
-            version: format!("the host's Python {}{note}", self.version),
+            version: format!("the host's Python {}{}", self.version, BUNDLE.note(prepared)),
         }
     }
 }
@@ -148,7 +118,7 @@ mod tests {
     #[test]
     fn what_python_says_of_itself() {
         let python = Python::parse("3.11.7\n/opt/py\n/opt/py/bin/python3.11").unwrap();
-        let prepared = Prepared { dir: "/data/python-3.11.7".into(), without_boto3: Some("offline".to_owned()) };
+        let prepared = Prepared { dir: "/data/python-3.11.7".into(), without: Some("offline".to_owned()) };
         let launch = python.launch(&prepared, Runtime::Python312);
         assert_eq!(launch.command, ["/var/lang/bin/python3.11", "-B", "/var/runtime/bootstrap.py"]);
         assert_eq!(launch.binds.len(), 2);

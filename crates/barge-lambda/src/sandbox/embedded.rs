@@ -13,7 +13,7 @@ use tokio::sync::watch;
 /// What the ids of our attempts begin with.
 const PREFIX: &str = "lambda-";
 
-/// The user that functions run as: the numbers that AWS's sandboxes show.
+/// The user that functions run as: the numbers that AWS's sandboxes show. The runtimes' list of users names it.
 const USER: &str = "993:990";
 
 /// [`SandboxHost`] on a [`ComputeEngine`].

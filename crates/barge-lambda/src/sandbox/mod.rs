@@ -9,7 +9,7 @@ pub use embedded::EngineSandboxes;
 use async_trait::async_trait;
 use std::path::PathBuf;
 
-/// A directory of the host that a sandbox sees, read-only.
+/// A file or directory of the host that a sandbox sees, read-only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bind {
     /// Absolute path on the host.

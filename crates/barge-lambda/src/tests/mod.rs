@@ -13,10 +13,11 @@ use barge_core::resource::Creation;
 use barge_core::{Ambient, Arn, AwsError, Context, Document, Scope};
 use barge_store::Store;
 use barge_wire::lambda::{
-    AddPermissionRequest, CreateFunctionRequest, DeleteFunctionRequest, FunctionCode, GetFunctionRequest,
-    GetPolicyRequest, InvocationRequest, InvocationResponse, InvocationType, Lambda, ListFunctionsRequest, LogType,
-    PutFunctionConcurrencyRequest, RemovePermissionRequest, Runtime, TagResourceRequest, UntagResourceRequest,
-    UpdateFunctionCodeRequest, UpdateFunctionConfigurationRequest,
+    AddPermissionRequest, ApplicationLogLevel, CreateFunctionRequest, DeleteFunctionRequest, FunctionCode,
+    GetFunctionRequest, GetPolicyRequest, InvocationRequest, InvocationResponse, InvocationType, Lambda,
+    ListFunctionsRequest, LogFormat, LogType, LoggingConfig, PutFunctionConcurrencyRequest, RemovePermissionRequest,
+    Runtime, SystemLogLevel, TagResourceRequest, UntagResourceRequest, UpdateFunctionCodeRequest,
+    UpdateFunctionConfigurationRequest,
 };
 use base64::Engine as _;
 use bytes::Bytes;
@@ -159,7 +160,7 @@ impl House {
 }
 
 fn zip(code: &str) -> Vec<u8> {
-    crate::code::inline_zip("index.py", code).unwrap()
+    crate::code::zip(&[("index.py", code)]).unwrap()
 }
 
 fn python(name: &str, code: &str) -> CreateFunctionRequest {

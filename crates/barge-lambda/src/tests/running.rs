@@ -143,27 +143,150 @@ async fn a_custom_runtime_without_bootstrap() {
     house.service.shutdown().await;
 }
 
+/// Makes a Node.js function; `None` where this machine has no node.
+async fn node(house: &House, name: &str, runtime: Runtime, code: &str) -> Option<()> {
+    let zip_file = Some(crate::code::zip(&[("index.js", code)]).unwrap());
+    let request = CreateFunctionRequest {
+        runtime: Some(runtime),
+        code: FunctionCode { zip_file, ..FunctionCode::default() },
+        memory_size: Some(256),
+        ..python(name, "")
+    };
+    match house.service.create_function(&house.cx(), request).await {
+        Ok(_) => Some(()),
+        Err(missing) => {
+            assert!(missing.message.contains("package nodejs"), "{missing}");
+            None
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_node_function_where_node_is() {
     let house = House::new();
     let code = "exports.handler = async (event, context) => { console.log('hi'); \
                 if (event.fail) throw new TypeError('no'); return { n: event.n + 1, name: context.functionName } }";
-    let zip_file = Some(crate::code::inline_zip("index.js", code).unwrap());
-    let request = CreateFunctionRequest {
-        runtime: Some(Runtime::Nodejs20X),
-        code: FunctionCode { zip_file, ..FunctionCode::default() },
-        memory_size: Some(256),
-        ..python("f", "")
-    };
-    match house.service.create_function(&house.cx(), request).await {
-        Ok(_) => {
-            let response = house.invoke("f", r#"{"n": 1}"#).await;
-            assert_eq!(text(&response), r#"{"n":2,"name":"f"}"#);
-            assert!(tail(&response).contains("\tINFO\thi\n"), "{}", tail(&response));
-            let failed = house.invoke("f", r#"{"fail": true}"#).await;
-            assert!(text(&failed).starts_with(r#"{"errorType":"TypeError","errorMessage":"no""#), "{}", text(&failed));
+    if node(&house, "f", Runtime::Nodejs20X, code).await.is_some() {
+        let response = house.invoke("f", r#"{"n": 1}"#).await;
+        assert_eq!(text(&response), r#"{"n":2,"name":"f"}"#);
+        assert!(tail(&response).contains("\tINFO\thi\n"), "{}", tail(&response));
+        let failed = house.invoke("f", r#"{"fail": true}"#).await;
+        assert!(text(&failed).starts_with(r#"{"errorType":"TypeError","errorMessage":"no""#), "{}", text(&failed));
+    }
+    house.service.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_a_node_handler_gives_depends_on_its_kind_and_runtime() {
+    let house = House::new();
+    let later = "setTimeout(() => console.log('later'), 20);";
+    let cases = [
+        (Runtime::Nodejs22X, "async (e) => e.n", "1", false),
+        (Runtime::Nodejs22X, "(e) => e.n", "null", false),
+        (Runtime::Nodejs24X, "(e) => e.n", "1", false),
+        (Runtime::Nodejs22X, &format!("(e) => {{ {later} }}"), "null", true),
+        (Runtime::Nodejs22X, &format!("(e, c, done) => {{ {later} done(null, 2) }}"), "2", true),
+        (
+            Runtime::Nodejs22X,
+            &format!("(e, c, done) => {{ c.callbackWaitsForEmptyEventLoop = false; {later} done(null, 2) }}"),
+            "2",
+            false,
+        ),
+        (Runtime::Nodejs22X, "(e, c) => { setTimeout(() => c.succeed(3), 1) }", "3", false),
+        (Runtime::Nodejs22X, "(e, c) => { c.fail() }", r#"{"errorType":"string","errorMessage":"handled""#, false),
+        (Runtime::Nodejs22X, "async () => new Promise(() => {})", r#"{"errorType":"Runtime.NodeJsExit""#, false),
+        (
+            Runtime::Nodejs24X,
+            "(e, c, done) => done(null, 2)",
+            r#"{"errorType":"Runtime.CallbackHandlerDeprecated""#,
+            false,
+        ),
+    ];
+    for (i, (runtime, handler, answer, waits)) in cases.into_iter().enumerate() {
+        let name = format!("f{i}");
+        if node(&house, &name, runtime, &format!("exports.handler = {handler}")).await.is_none() {
+            break;
         }
-        Err(missing) => assert!(missing.message.contains("package nodejs"), "{missing}"),
+        for _ in 0..2 {
+            let response = house.invoke(&name, r#"{"n": 1}"#).await;
+            assert!(text(&response).starts_with(answer), "{handler}: {}", text(&response));
+            assert_eq!(tail(&response).contains("\tINFO\tlater\n"), waits, "{handler}: {}", tail(&response));
+        }
+    }
+    house.service.shutdown().await;
+}
+
+/// The settings for a log of objects.
+fn json_logs(application_log_level: ApplicationLogLevel, system_log_level: SystemLogLevel) -> LoggingConfig {
+    LoggingConfig {
+        log_format: Some(LogFormat::Json),
+        application_log_level: Some(application_log_level),
+        system_log_level: Some(system_log_level),
+        log_group: None,
+    }
+}
+
+fn objects(tail: &str) -> Vec<Document> {
+    tail.lines().map(|line| Document::from_json(line.as_bytes()).unwrap_or_else(|_| line.into())).collect()
+}
+
+fn at(object: &Document, path: &str) -> String {
+    path.split('/').try_fold(object, |value, name| value.get(name)).and_then(Document::scalar_text).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_python_function_logs_objects() {
+    let house = House::new();
+    let code = "
+import logging
+log = logging.getLogger('mine')
+def handler(event, context):
+    print('plain')
+    log.debug('too low')
+    log.info('info %s', 1, extra={'size': 3})
+    if event.get('fail'):
+        try:
+            raise ValueError('inner')
+        except ValueError:
+            log.exception('caught')
+        raise KeyError('outer')
+";
+    let config = Some(json_logs(ApplicationLogLevel::Info, SystemLogLevel::Debug));
+    let request = CreateFunctionRequest { logging_config: config, ..python("f", code) };
+    house.service.create_function(&house.cx(), request).await.unwrap();
+    let lines = objects(&tail(&house.invoke("f", "{}").await));
+    let kinds: Vec<String> = lines.iter().map(|line| at(line, "type") + &at(line, "message")).collect();
+    assert_eq!(kinds, ["platform.start", "", "info 1", "platform.runtimeDone", "platform.report"]);
+    assert_eq!(lines[1].as_str(), Some("plain"));
+    let told = ["level", "logger", "size"].map(|name| at(&lines[2], name));
+    assert_eq!(told, ["INFO", "mine", "3"]);
+    assert_eq!(at(&lines[2], "requestId"), at(&lines[0], "record/requestId"));
+    let lines = objects(&tail(&house.invoke("f", r#"{"fail": true}"#).await));
+    assert_eq!([at(&lines[3], "errorType"), at(&lines[3], "errorMessage")], ["ValueError", "inner"]);
+    assert_eq!([at(&lines[4], "log_level"), at(&lines[4], "errorType")], ["ERROR", "KeyError"]);
+    assert_eq!(at(&lines[5], "record/status"), "error");
+    house.service.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_node_function_logs_objects_above_its_level() {
+    let house = House::new();
+    let code = "exports.handler = async (event) => { console.log('low'); console.warn({ a: 1 }); \
+                console.error('of %s', 'two'); if (event.fail) throw new TypeError('no') }";
+    if node(&house, "f", Runtime::Nodejs22X, code).await.is_some() {
+        let request = UpdateFunctionConfigurationRequest {
+            function_name: "f".to_owned(),
+            logging_config: Some(json_logs(ApplicationLogLevel::Warn, SystemLogLevel::Warn)),
+            ..UpdateFunctionConfigurationRequest::default()
+        };
+        house.service.update_function_configuration(&house.cx(), request).await.unwrap();
+        let lines = objects(&tail(&house.invoke("f", "{}").await));
+        let told: Vec<[String; 3]> =
+            lines.iter().map(|line| ["level", "message", "message/a"].map(|path| at(line, path))).collect();
+        assert_eq!(told, [["WARN", "", "1"], ["ERROR", "of two", ""]]);
+        let lines = objects(&tail(&house.invoke("f", r#"{"fail": true}"#).await));
+        assert_eq!(at(&lines[2], "message/errorType"), "TypeError");
+        assert_eq!(at(lines.last().unwrap(), "type"), "platform.report");
     }
     house.service.shutdown().await;
 }

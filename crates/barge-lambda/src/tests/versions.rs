@@ -117,7 +117,7 @@ async fn layers_lie_under_opt() {
     let layer = |text: &str| PublishLayerVersionRequest {
         layer_name: "shared".to_owned(),
         content: LayerVersionContentInput {
-            zip_file: Some(crate::code::inline_zip("python/shared.py", text).unwrap()),
+            zip_file: Some(crate::code::zip(&[("python/shared.py", text)]).unwrap()),
             ..LayerVersionContentInput::default()
         },
         ..PublishLayerVersionRequest::default()

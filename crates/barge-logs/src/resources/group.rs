@@ -9,15 +9,16 @@ use barge_core::resource::{
     tag_list,
 };
 use barge_core::{AwsError, Context, Document};
-use barge_wire::logs::CreateLogGroupRequest;
+use barge_wire::logs::{CreateLogGroupRequest, LogGroupClass};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const SCHEMA: ResourceSchema =
     ResourceSchema { type_name: "AWS::Logs::LogGroup", properties: &PROPERTIES, attributes: &["Arn"] };
 
-const PROPERTIES: [Property; 4] = [
+const PROPERTIES: [Property; 5] = [
     property("LogGroupName", PropertyType::String).identifies(),
+    property("LogGroupClass", PropertyType::String),
     property("RetentionInDays", PropertyType::Integer),
     property("DeletionProtectionEnabled", PropertyType::Boolean),
     property("Tags", PropertyType::List),
@@ -44,6 +45,11 @@ fn retention(properties: &Properties) -> Result<Option<i64>, AwsError> {
     days.transpose().map_err(|_| invalid("RetentionInDays must be an integer"))
 }
 
+fn class(properties: &Properties) -> Result<Option<LogGroupClass>, AwsError> {
+    let unknown = |text: &str| invalid(format!("{text} is not a LogGroupClass"));
+    text(properties, "LogGroupClass").map(|text| LogGroupClass::parse(&text).ok_or_else(|| unknown(&text))).transpose()
+}
+
 fn protected(properties: &Properties) -> bool {
     text(properties, "DeletionProtectionEnabled").is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
@@ -68,6 +74,7 @@ impl ResourceProvider for Group {
         days.map_or(Ok(()), crate::groups::check_retention)?;
         let request = CreateLogGroupRequest {
             log_group_name: name.clone(),
+            log_group_class: class(properties)?,
             tags: Some(wanted_tags(creation)),
             deletion_protection_enabled: Some(protected(properties)),
             ..CreateLogGroupRequest::default()
@@ -88,9 +95,12 @@ impl ResourceProvider for Group {
         &self,
         cx: &Context,
         physical_id: &str,
-        _: &Properties,
+        old: &Properties,
         new: &Creation,
     ) -> Result<Resource, AwsError> {
+        if class(old)?.unwrap_or_default() != class(&new.properties)?.unwrap_or_default() {
+            return Err(invalid("The class of a log group can't be changed."));
+        }
         self.service.set_retention(cx, physical_id.to_owned(), retention(&new.properties)?).await?;
         self.service.set_protection(cx, physical_id, protected(&new.properties)).await?;
         let want = wanted_tags(new);
@@ -113,6 +123,7 @@ impl ResourceProvider for Group {
         Ok(found.map(|(group, tags)| {
             let kept = Document::map([
                 ("LogGroupName", physical_id.into()),
+                ("LogGroupClass", group.class.as_str().into()),
                 ("RetentionInDays", group.retention.into()),
                 ("DeletionProtectionEnabled", group.protected.into()),
                 ("Tags", tag_list(tags)),
