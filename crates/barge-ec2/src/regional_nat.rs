@@ -42,7 +42,6 @@ impl ZoneAddress {
 pub(crate) fn placed(net: &Network<'_>, input: &CreateNatGatewayRequest) -> Result<(String, Place), AwsError> {
     let members = [
         ("SubnetId", input.subnet_id.is_some()),
-        ("AllocationId", input.allocation_id.is_some()),
         ("PrivateIpAddress", input.private_ip_address.is_some()),
         ("ConnectivityType private", input.connectivity_type == Some(ConnectivityType::Private)),
     ];
@@ -51,6 +50,9 @@ pub(crate) fn placed(net: &Network<'_>, input: &CreateNatGatewayRequest) -> Resu
             "InvalidParameterCombination",
             format!("{name} cannot be specified for a regional NAT gateway"),
         ));
+    }
+    if input.allocation_id.is_some() {
+        return Err(AwsError::not_implemented("Amazon EC2", "AllocationId for a regional NAT gateway"));
     }
     let vpc = input.vpc_id.as_ref().ok_or_else(|| errors::missing_parameter("VpcId"))?;
     let vpc = net.get::<VpcRecord>(vpc)?.id;
