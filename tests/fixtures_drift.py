@@ -85,7 +85,8 @@ GLOBAL_TABLE = {
 NETWORK = {
     "Vpc": make(
         "EC2::VPC", CidrBlock="10.0.0.9/16", EnableDnsHostnames="True", Tags=[{"Key": "Name", "Value": ref("AWS::StackName")}]),
-    "Subnet": make("EC2::Subnet", VpcId=ref("Vpc"), CidrBlock="10.0.0.0/24", MapPublicIpOnLaunch=False),
+    "Subnet": make("EC2::Subnet", VpcId=ref("Vpc"), CidrBlock="10.0.0.0/24", MapPublicIpOnLaunch=False,
+                   PrivateDnsNameOptionsOnLaunch={"HostnameType": "resource-name", "EnableResourceNameDnsARecord": "true"}),
     "Table": make("EC2::RouteTable", VpcId=ref("Vpc")),
     "Igw": make("EC2::InternetGateway", Tags=[{"Key": "a", "Value": "b"}]),
     "Attachment": make("EC2::VPCGatewayAttachment", VpcId=ref("Vpc"), InternetGatewayId=ref("Igw")),

@@ -274,7 +274,7 @@ def test_a_regional_nat_gateway_is_in_no_subnet(ec2, vpc):
     assert "AssociationId" in ec2.describe_addresses(AllocationIds=allocations)["Addresses"][0]
     refused("Resource.AlreadyAssociated", make, VpcId=vpc, AvailabilityZoneAddresses=zones)
     refused("MissingParameter", make)
-    refused("InvalidParameterCombination", make, VpcId=vpc, AllocationId=allocations[0])
+    refused("NotImplemented", make, VpcId=vpc, AllocationId=allocations[0])
     refused("InvalidParameterValue", make, VpcId=vpc, AvailabilityZoneAddresses=[{**zones[0], "AvailabilityZone": "mars-1a"}])
     refused("InvalidParameterCombination", ec2.create_nat_gateway, VpcId=vpc, SubnetId=subnet(ec2, vpc, "10.0.7.0/24"))
     table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
@@ -361,4 +361,22 @@ def test_a_templates_endpoint_keeps_its_dns_options(server, ec2, name):
     assert options() == {"DnsRecordIpType": "ipv4", "PrivateDnsOnlyForInboundResolverEndpoint": True}
     changed(stacks, name, endpoint("AllResolvers"))
     assert options() == {"DnsRecordIpType": "ipv4", "PrivateDnsOnlyForInboundResolverEndpoint": False}
+    assert stacks.removed(name)["StackStatus"] == "DELETE_COMPLETE", stacks.events(name)
+
+
+def test_a_templates_subnet_names_its_hosts(server, ec2, name):
+    def subnet(**more):
+        return {"Subnet": {"Type": "AWS::EC2::Subnet", "Properties": {
+            "VpcId": {"Ref": "Vpc"}, "CidrBlock": "10.0.0.0/24", "AssignIpv6AddressOnCreation": False, **more,
+        }}}
+
+    def names():
+        shown = ec2.describe_subnets(SubnetIds=[made["Subnet"]])["Subnets"][0]["PrivateDnsNameOptionsOnLaunch"]
+        return shown["HostnameType"], shown["EnableResourceNameDnsARecord"]
+
+    options = {"HostnameType": "resource-name", "EnableResourceNameDnsARecord": True}
+    stacks, made = stacked(server, name, subnet(PrivateDnsNameOptionsOnLaunch=options))
+    assert names() == ("resource-name", True)
+    changed(stacks, name, subnet())
+    assert names() == ("ip-name", False)
     assert stacks.removed(name)["StackStatus"] == "DELETE_COMPLETE", stacks.events(name)

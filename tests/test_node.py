@@ -57,7 +57,7 @@ def test_the_sdk_is_there(functions, aws, name, file, head):
 
 
 def test_every_client_that_belongs_to_a_service_here_is_there(functions):
-    clients = ["batch", "cloudformation", "cloudwatch-logs", "dynamodb", "ec2", "ecr", "iam", "lambda", "s3", "ssm", "sts"]
+    clients = ["batch", "cloudformation", "cloudwatch-logs", "dynamodb", "ec2", "ecr", "iam", "lambda", "s3", "sfn", "ssm", "sts"]
     packages = [f"client-{client}" for client in clients] + ["credential-providers", "lib-dynamodb", "lib-storage", "util-dynamodb"]
     code = "exports.handler = async (names) => names.filter((name) => !Object.keys(require('@aws-sdk/' + name)).length)"
     assert run(functions, "index.js", code, packages) == []

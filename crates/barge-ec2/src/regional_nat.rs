@@ -54,7 +54,6 @@ pub(crate) fn by_zone(addresses: &[ZoneAddress]) -> Document {
 pub(crate) fn placed(net: &Network<'_>, input: &CreateNatGatewayRequest) -> Result<(String, Place), AwsError> {
     let members = [
         ("SubnetId", input.subnet_id.is_some()),
-        ("AllocationId", input.allocation_id.is_some()),
         ("PrivateIpAddress", input.private_ip_address.is_some()),
         ("ConnectivityType private", input.connectivity_type == Some(ConnectivityType::Private)),
     ];
@@ -63,6 +62,9 @@ pub(crate) fn placed(net: &Network<'_>, input: &CreateNatGatewayRequest) -> Resu
             "InvalidParameterCombination",
             format!("{name} cannot be specified for a regional NAT gateway"),
         ));
+    }
+    if input.allocation_id.is_some() {
+        return Err(AwsError::not_implemented("Amazon EC2", "AllocationId for a regional NAT gateway"));
     }
     let vpc = input.vpc_id.as_ref().ok_or_else(|| errors::missing_parameter("VpcId"))?;
     let vpc = net.get::<VpcRecord>(vpc)?.id;

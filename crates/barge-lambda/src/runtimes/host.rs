@@ -22,8 +22,13 @@ pub(super) async fn output(mut command: Command, patience: Duration) -> Result<S
         return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }
     let complaint = String::from_utf8_lossy(&output.stderr);
-    let last = complaint.trim().lines().last().unwrap_or_default().to_owned();
-    Err(RuntimeError::Host(format!("{name}: {}: {last}", output.status)))
+    Err(RuntimeError::Host(format!("{name}: {}: {}", output.status, reason(&complaint))))
+}
+
+/// The line of what a program complained of that says why: mostly the last. npm has its first for that, and advice after it.
+fn reason(complaint: &str) -> &str {
+    let code = complaint.lines().find(|line| line.starts_with("npm error code"));
+    code.or_else(|| complaint.trim().lines().last()).unwrap_or_default()
 }
 
 /// Where a sandbox sees an interpreter that is installed under `prefix`, and the bind that it takes, if it takes one.
@@ -63,6 +68,16 @@ mod tests {
         let (seen, bind) = place(Path::new("/home/me/python"));
         assert_eq!(seen, Path::new("/var/lang"));
         assert_eq!(bind.unwrap().source, Path::new("/home/me/python"));
+    }
+
+    #[test]
+    fn the_line_that_says_why() {
+        let npm = "npm error code ECONNREFUSED\nnpm error errno -111\nnpm error A complete log is elsewhere";
+        for (complaint, expected) in
+            [("", ""), ("WARNING: again\nERROR: no boto3\n", "ERROR: no boto3"), (npm, "npm error code ECONNREFUSED")]
+        {
+            assert_eq!(reason(complaint), expected);
+        }
     }
 
     #[tokio::test]

@@ -19,8 +19,9 @@ const BUNDLE: Bundle = Bundle {
 /// A version that all of [`SDK`] has and that runs on [`OLDEST`].
 const SDK_VERSION: &str = "3.967.0";
 
-/// Of the AWS SDK for JavaScript, the clients of the services that Barge has, and what goes with them.
-const SDK: [&str; 16] = [
+/// Of the AWS SDK for JavaScript, the clients of the services that Barge has, what goes with them, and the client that the
+/// CDK's framework for custom resources loads whether it has work for it or not (`client-sfn`).
+const SDK: [&str; 17] = [
     "client-batch",
     "client-cloudformation",
     "client-cloudwatch-logs",
@@ -30,6 +31,7 @@ const SDK: [&str; 16] = [
     "client-iam",
     "client-lambda",
     "client-s3",
+    "client-sfn",
     "client-ssm",
     "client-sts",
     "credential-providers",
@@ -54,7 +56,9 @@ pub(super) struct Node {
 
 /// The directory with bootstrap and SDK.
 pub(super) async fn prepare(runtimes: &Path, packages: Packages) -> Result<Prepared, RuntimeError> {
-    BUNDLE.prepare(runtimes.join(format!("node-sdk-{SDK_VERSION}")), packages, npm).await
+    // A server with a longer list installs anew.
+    let dir = runtimes.join(format!("node-sdk-{SDK_VERSION}-{}", SDK.len()));
+    BUNDLE.prepare(dir, packages, npm).await
 }
 
 fn npm(target: &Path) -> Command {
