@@ -59,7 +59,7 @@ soak: ## Random histories of Batch, a million events each, until one breaks or y
 	done
 
 .PHONY: test-slow
-test-slow: build example $(venv)/installed check-clients check-node ## The CDK from npm, and other people's templates: target/others/others.md tells how each went
+test-slow: build example $(venv)/installed check-clients ## The CDK from npm, and other people's templates: target/others/others.md tells how each went
 	$(python) -m pytest tests/slow -q -rf $(PYTEST)
 	$(python) tests/slow/others_templates.py target/others
 
@@ -88,10 +88,6 @@ check-build:
 .PHONY: check-clients
 check-clients:
 	@tests/require.sh python3:python3-venv git:git skopeo:skopeo busybox:busybox-static node:nodejs npm:npm
-
-.PHONY: check-node
-check-node:
-	@tests/require.sh node:nodejs npm:npm
 
 .PHONY: clean
 clean: ## Remove what was built
