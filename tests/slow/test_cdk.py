@@ -137,6 +137,35 @@ def test_nested_stacks_are_seen_deployed_and_rolled_back(application):
     application.cdk("destroy", *app, "--force", "--context", "days=14")
 
 
+HANDLERS = """
+const { App, RemovalPolicy, Stack, aws_dynamodb: dynamodb, aws_s3: s3, custom_resources: custom } = require('aws-cdk-lib');
+const stack = new Stack(new App(), 'handlers');
+new s3.Bucket(stack, 'Bucket', { bucketName: 'handled', versioned: true, autoDeleteObjects: true, removalPolicy: RemovalPolicy.DESTROY });
+const table = new dynamodb.TableV2(stack, 'Table', {
+  partitionKey: { name: 'k', type: dynamodb.AttributeType.STRING }, removalPolicy: RemovalPolicy.DESTROY,
+});
+const call = {
+  service: 'dynamodb', action: 'putItem', parameters: { TableName: table.tableName, Item: { k: { S: 'written' } } },
+  physicalResourceId: custom.PhysicalResourceId.of('row'),
+};
+const policy = custom.AwsCustomResourcePolicy.fromSdkCalls({ resources: custom.AwsCustomResourcePolicy.ANY_RESOURCE });
+new custom.AwsCustomResource(stack, 'Row', { onCreate: call, policy, installLatestAwsSdk: false });
+"""
+
+
+def test_the_handlers_that_the_cdk_brings_do_their_work(application):
+    """Custom resources in Node.js with AWS's SDK: one calls DynamoDB, one empties a bucket with versions before it goes."""
+    (application.home / "handlers.js").write_text(HANDLERS)
+    app, server = ("--app", "node handlers.js"), application.server
+    application.deploy(*app)
+    table, = (name for name in server.client("dynamodb").list_tables()["TableNames"] if name.startswith("handlers-"))
+    assert server.client("dynamodb").scan(TableName=table)["Items"] == [{"k": {"S": "written"}}]
+    for body in (b"one", b"two"):
+        server.client("s3").put_object(Bucket="handled", Key="k", Body=body)
+    application.cdk("destroy", *app, "--force")
+    assert "handled" not in [bucket["Name"] for bucket in server.client("s3").list_buckets()["Buckets"]]
+
+
 def test_what_is_destroyed_is_gone(application):
     outputs, server = application.outputs(), application.server
     s3 = server.client("s3")
