@@ -407,6 +407,29 @@ def test_a_template_is_validated(stacks):
     assert "AWS::IAM::Role" in valid["CapabilitiesReason"]
 
 
+def test_a_template_is_summarized(stacks, name):
+    template = {
+        "Description": "d", "Metadata": {"note": 1}, "Transform": "AWS::LanguageExtensions",
+        "Parameters": {"Days": {"Type": "Number", "Default": 7, "AllowedValues": [7, 14]}, "Secret": {"Type": "String", "NoEcho": True}},
+        "Resources": {"Group": {**GROUP, "Properties": {"RetentionInDays": {"Ref": "Days"}}}, "Role": {
+            "Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": TRUST}}},
+    }
+    summary = stacks.client.get_template_summary(TemplateBody=json.dumps(template))
+    assert set(summary["ResourceTypes"]) == {"AWS::Logs::LogGroup", "AWS::IAM::Role"}
+    assert (summary["Description"], json.loads(summary["Metadata"])) == ("d", {"note": 1})
+    assert summary["Capabilities"] == ["CAPABILITY_IAM"] and summary["DeclaredTransforms"] == ["AWS::LanguageExtensions"]
+    days, secret = summary["Parameters"]
+    assert (days["DefaultValue"], days["ParameterConstraints"]["AllowedValues"]) == ("7", ["7", "14"])
+    assert secret["NoEcho"] is True and "DefaultValue" not in secret
+    unknown = json.dumps({"Resources": {"Q": {"Type": "AWS::SQS::Queue"}}})
+    warned = stacks.client.get_template_summary(TemplateBody=unknown, TemplateSummaryConfig={"TreatUnrecognizedResourceTypesAsWarnings": True})
+    assert warned["Warnings"]["UnrecognizedResourceTypes"] == ["AWS::SQS::Queue"]
+    assert "AWS::SQS::Queue" in refused(stacks.client.get_template_summary, TemplateBody=unknown)
+    stacks.made(name, template, {"Secret": "s"}, Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"])
+    assert stacks.client.get_template_summary(StackName=name)["ResourceTypes"] == summary["ResourceTypes"]
+    stacks.removed(name)
+
+
 def test_roles_need_capabilities(stacks, name):
     role = {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": TRUST}}
     named = {**role, "Properties": {**role["Properties"], "RoleName": f"{name}-named"}}

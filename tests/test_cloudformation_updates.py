@@ -213,6 +213,45 @@ def test_a_change_set_of_a_new_stack_is_reviewed(stacks, name):
     assert stacks.removed(name)["StackStatus"] == "DELETE_COMPLETE"
 
 
+def test_a_rollback_that_fails_goes_on_when_told(stacks, name):
+    logs = stacks.server.client("logs")
+    stacks.made(name, {"Resources": {"Group": group(f"{name}-g")}})
+    before = len(stacks.events(name))
+    # While the update waits for a signal that never comes, somebody takes away what its rollback would change back.
+    waiting = {
+        "Group": group(f"{name}-g", 14),
+        "Handle": {"Type": "AWS::CloudFormation::WaitConditionHandle"},
+        "Signal": {
+            "Type": "AWS::CloudFormation::WaitCondition", "DependsOn": "Group",
+            "Properties": {"Handle": {"Ref": "Handle"}, "Timeout": 2},
+        },
+    }
+    stacks.client.update_stack(StackName=name, TemplateBody=json.dumps({"Resources": waiting}))
+    wait_for(lambda: ("Group", "UPDATE_COMPLETE", None) in stacks.events(name)[before:], what="the change")
+    logs.delete_log_group(logGroupName=f"{name}-g")
+    assert stacks.settled(name)["StackStatus"] == "UPDATE_ROLLBACK_FAILED", stacks.events(name)
+
+    failed = [reason for resource, status, reason in stacks.events(name)[before:] if (resource, status) == ("Group", "UPDATE_FAILED")]
+    assert len(failed) == 1 and "does not exist" in failed[0]
+    assert (name, "UPDATE_ROLLBACK_FAILED", "The following resource(s) failed to update: [Group].") in stacks.events(name)
+    assert "UPDATE_ROLLBACK_FAILED state and can not be updated" in refused(
+        stacks.client.update_stack, StackName=name, TemplateBody=json.dumps({"Resources": {"Group": group(f"{name}-g", 30)}}))
+    assert "Other" in refused(stacks.client.continue_update_rollback, StackName=name, ResourcesToSkip=["Other"])
+
+    stacks.client.continue_update_rollback(StackName=name)
+    assert stacks.settled(name)["StackStatus"] == "UPDATE_ROLLBACK_FAILED"
+    logs.create_log_group(logGroupName=f"{name}-g")
+    logs.put_retention_policy(logGroupName=f"{name}-g", retentionInDays=14)
+    stacks.client.continue_update_rollback(StackName=name, ResourcesToSkip=["Group"])
+    stack = stacks.settled(name)
+    assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE", stacks.events(name)
+    # What was skipped is as the update left it: the next one changes it.
+    assert set(stacks.resources(name)) == {"Group"}
+    assert updated(stacks, name, {"Resources": {"Group": group(f"{name}-g")}})["StackStatus"] == "UPDATE_COMPLETE"
+    assert groups(stacks, name) == {f"{name}-g": 7}
+    assert stacks.removed(name)["StackStatus"] == "DELETE_COMPLETE"
+
+
 # Exports
 
 
