@@ -383,6 +383,20 @@ WRONG = {
     "wrong-type": (
         "Resources: {Group: {Type: AWS::Logs::LogGroup, Properties: {RetentionInDays: [many]}}}", ["RetentionInDays"],
     ),
+    "within-properties": (
+        "Resources:\n"
+        "  Group: {Type: AWS::Logs::LogGroup, Properties: {Tags: [{Key: a, Value: b, Colour: red}]}}\n"
+        "  Job: {Type: AWS::Batch::JobDefinition, Properties: {Type: container, ContainerProperties: {"
+        "Image: !Ref Group, Enviroment: [], Environment: [{Name: A, Value: !Ref Group}, 7], Vcpus: many}}}\n"
+        "  Bucket: {Type: AWS::S3::Bucket, Properties: {NotificationConfiguration: {LambdaConfigurations: [{Function: !Ref Group}]}}}\n",
+        [
+            "Properties validation failed for resource Group with message: #/Tags/0: extraneous key [Colour] is not permitted",
+            "#/ContainerProperties: extraneous key [Enviroment] is not permitted",
+            "#/ContainerProperties/Environment/1: expected type: JSONObject, found: Integer",
+            "#/ContainerProperties/Vcpus: expected type: Integer, found: String",
+            "#/NotificationConfiguration/LambdaConfigurations/0: required key [Event] not found",
+        ],
+    ),
     "unknown-condition": ("Resources: {Group: {Type: AWS::Logs::LogGroup, Condition: Nowhere}}", ["Nowhere"]),
     "unknown-dependency": ("Resources: {Group: {Type: AWS::Logs::LogGroup, DependsOn: Nobody}}", ["Nobody"]),
     "unsupported": ("Transform: AWS::CodeStar\nResources: {Group: {Type: AWS::Logs::LogGroup}}", ["transform AWS::CodeStar"]),

@@ -14,6 +14,7 @@ from conftest import BARGE
 SCHEMAS = pathlib.Path(cfnlint.__file__).parent / "data/schemas"
 REGISTRY = json.loads((SCHEMAS / "providers/us-east-1.json").read_text())
 PRINTED = subprocess.run([BARGE, "resources", "--markdown"], check=True, capture_output=True, text=True).stdout
+LISTED = json.loads(subprocess.run([BARGE, "resources", "--json"], check=True, capture_output=True, text=True).stdout)
 TYPES = {block.split("\n", 1)[0].strip(): block for block in PRINTED.split("\n## ")[1:]}
 
 # Where Barge differs, and why.
@@ -46,6 +47,25 @@ DIFFERENT = {
     ("AWS::EC2::VPCEndpoint", "ServiceName"): "endpoints are of services only",
     ("AWS::EC2::VPCGatewayAttachment", "InternetGatewayId"): "there are no VPN gateways",
     ("AWS::IAM::AccessKey", "Id"): "Ref gives it",
+}
+# The same within properties: patterns of paths.
+NEEDED = "the API that makes it needs it"
+API_ONLY = "the API has it, so a template may give it here"
+DIFFERENT_WITHIN = {
+    r"JobDefinition .*ResourceRequirements\[\]\.(Type|Value)": NEEDED,
+    r"JobDefinition .*(Devices\[\]\.HostPath|TaskProperties\[\]\.Containers|ImagePullSecrets\[\]\.Name)": NEEDED,
+    r"JobDefinition .*Volumes\[\]\.S3filesVolumeConfiguration": API_ONLY,
+    r"JobDefinition ContainerProperties.InstanceType": API_ONLY,
+    r"JobDefinition NodeProperties\.NodeRangeProperties\[\]\.Container\.(NetworkConfiguration|FargatePlatformConfiguration)": API_ONLY,
+    r"JobDefinition NodeProperties.*\.EcsProperties\.TaskProperties\[\]\.(EphemeralStorage|PlatformVersion|Network.*|RuntimePlatform)": API_ONLY,
+    r"JobDefinition NodeProperties.*\.EksProperties.*": "nodes of EKS are refused by name",
+    r"SchedulingPolicy FairsharePolicy\.(ShareDecaySeconds|ComputeReservation)": "numbers without a fraction",
+    r"SchedulingPolicy .*ShareIdentifier": NEEDED,
+    r"WaitCondition Timeout": "text with a number in it, or the number",
+    r"LaunchTemplate .*(CpuCredits|VCpuCount|VCpuCount\.Min|MemoryMiB|MemoryMiB\.Min)": NEEDED,
+    r"LaunchTemplate .*(MetricCategoryIds|AvailabilityZoneId|Elastic.*|RequireEncryptionInTransit|Operator|SecondaryInterfaces)": API_ONLY,
+    r"Bucket LifecycleConfiguration\.Rules\[\]\.ObjectSize.*Than": "text with a number in it, or the number",
+    r"Bucket OwnershipControls\.Rules\[\]\.ObjectOwnership": "a rule says nothing without it",
 }
 # Attributes of what Barge does not have.
 WITHOUT = {
@@ -88,6 +108,60 @@ def differences(name, block):
         yield attribute, "no attribute"
 
 
+JSON_TYPES = {"string": "string", "integer": "integer", "number": "number", "boolean": "boolean", "list": "array", "map": "object"}
+
+
+def meanings(schema, node):
+    """The node and what its references and alternatives lead to."""
+    if "$ref" in node:
+        node = {**node, **schema["definitions"][node["$ref"].rsplit("/", 1)[1]]}
+    yield node
+    for alternative in [*node.get("anyOf", []), *node.get("oneOf", [])]:
+        yield from meanings(schema, alternative)
+
+
+def differences_within(schema, node, ours, path):
+    """What differs of a property and within it: (path, what AWS says)."""
+    nodes = list(meanings(schema, node))
+    kinds = set()
+    for one in nodes:
+        said = one.get("type", [])
+        kinds.update([said] if isinstance(said, str) else said)
+    if kinds and ours["type"] in JSON_TYPES and JSON_TYPES[ours["type"]] not in kinds:
+        yield path, f"of type {sorted(kinds)}"
+    items = next((one["items"] for one in nodes if "items" in one), None)
+    keyed = next((value for one in nodes for value in one.get("patternProperties", {}).values()), None)
+    if "entries" in ours and (items or keyed):
+        yield from differences_within(schema, items or keyed, ours["entries"], f"{path}[]")
+    properties = {name: value for one in nodes for name, value in one.get("properties", {}).items()}
+    required = {name for one in nodes[:1] for name in one.get("required", [])}
+    for name, member in ours.get("members", {}).items() if properties else ():
+        if name not in properties:
+            yield f"{path}.{name}", "no such property"
+            continue
+        yield from differences_within(schema, properties[name], member, f"{path}.{name}")
+        # What else is required, the service says when the resource is made.
+        if member["required"] and name not in required:
+            yield f"{path}.{name}", "not required"
+
+
+def found_within(listed):
+    schema = json.loads((SCHEMAS / f"resources/{REGISTRY[listed['name']]}.json").read_text())
+    for name, ours in listed["properties"].items():
+        if name in schema["properties"]:
+            yield from differences_within(schema, schema["properties"][name], ours, name)
+
+
+def reasons(name, path):
+    return {pattern for pattern in DIFFERENT_WITHIN if re.fullmatch(pattern, f"{name.rsplit('::', 1)[1]} {path}")}
+
+
+@pytest.mark.parametrize("listed", LISTED, ids=[listed["name"] for listed in LISTED])
+def test_what_is_within_a_type_s_properties_is_as_aws_describes_it(listed):
+    found = [(what, says) for what, says in found_within(listed) if not reasons(listed["name"], what)]
+    assert not found, f"AWS's schema of {listed['name']} says otherwise: {found}"
+
+
 @pytest.mark.parametrize("name", TYPES)
 def test_a_type_is_as_aws_describes_it(name):
     found = [(what, says) for what, says in differences(name, TYPES[name]) if (name, what) not in DIFFERENT]
@@ -97,3 +171,5 @@ def test_a_type_is_as_aws_describes_it(name):
 def test_every_exception_is_one():
     found = {(name, what) for name, block in TYPES.items() for what, _ in differences(name, block)}
     assert set(DIFFERENT) - found == set()
+    within = [reasons(listed["name"], what) for listed in LISTED for what, _ in found_within(listed)]
+    assert set(DIFFERENT_WITHIN) - set().union(*within) == set()

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, TAG, property,
 };
 use barge_core::{AwsError, Context, Document};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +13,7 @@ const PROPERTIES: &[Property] = &[
     property("Name", PropertyType::String).identifies(),
     property("Value", PropertyType::String),
     property("List", PropertyType::List),
+    property("Tags", PropertyType::List).of(TAG),
 ];
 
 /// What the resources and the tests share.

@@ -14,5 +14,5 @@ mod types;
 
 pub use api::{CloudFormation, Ports};
 pub use engine::Engine;
-pub use reference::reference;
+pub use reference::{catalogue, reference};
 pub use registry::Registry;

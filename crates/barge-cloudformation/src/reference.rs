@@ -1,7 +1,8 @@
-//! The table of resource types for people, made from the providers so that it can't lie.
+//! The resource types for people and for scripts, made from the providers so that it can't lie.
 
 use crate::Registry;
-use barge_core::resource::{Property, PropertyType, UpdateBehavior};
+use barge_core::Document;
+use barge_core::resource::{Outline, Property, PropertyType, UpdateBehavior};
 use std::fmt::Write as _;
 
 /// A Markdown page of every resource type with its properties and attributes.
@@ -22,7 +23,12 @@ pub fn reference(registry: &Registry) -> String {
 }
 
 fn row(property: &Property) -> String {
-    let kind = match property.kind {
+    let (kind, change) = (kind(property.kind), change(property));
+    format!("| {} | {kind} | {} | {change} |", property.name, if property.required { "yes" } else { "" })
+}
+
+fn kind(kind: PropertyType) -> &'static str {
+    match kind {
         PropertyType::String => "string",
         PropertyType::Integer => "integer",
         PropertyType::Number => "number",
@@ -30,13 +36,46 @@ fn row(property: &Property) -> String {
         PropertyType::List => "list",
         PropertyType::Map => "map",
         PropertyType::Json => "JSON",
-    };
-    let change = match property.update {
+    }
+}
+
+fn change(property: &Property) -> &'static str {
+    match property.update {
         UpdateBehavior::InPlace => "in place",
         UpdateBehavior::Replacement => "replaces",
         UpdateBehavior::Conditional => "may replace",
-    };
-    format!("| {} | {kind} | {} | {change} |", property.name, if property.required { "yes" } else { "" })
+    }
+}
+
+/// The same for scripts: a list of types, each with `name`, `attributes` and `properties` by name. Of a property there are
+/// `type`, `required` and `change`; where it is known what is within it, `members` by name or `entries`, which have the
+/// same but `change`.
+pub fn catalogue(registry: &Registry) -> Document {
+    registry
+        .schemas()
+        .map(|schema| {
+            let properties = schema.properties.iter().map(|property| {
+                let own = [("required", property.required.into()), ("change", change(property).into())];
+                (property.name, described(property, own))
+            });
+            Document::map([
+                ("name", schema.type_name.into()),
+                ("properties", Document::map(properties)),
+                ("attributes", schema.attributes.iter().copied().collect()),
+            ])
+        })
+        .collect()
+}
+
+fn described<const N: usize>(outline: &'static dyn Outline, more: [(&'static str, Document); N]) -> Document {
+    let members = outline.members().map(|members| {
+        let members = members
+            .into_iter()
+            .map(|member| (member.name.into_owned(), described(member.value, [("required", member.required.into())])));
+        ("members", Document::map(members))
+    });
+    let entries = outline.entries().map(|entries| ("entries", described(entries, [])));
+    Document::map([("type", kind(outline.kind()).into())].into_iter().chain(more).chain(members).chain(entries))
 }
 
 #[cfg(test)]
@@ -51,5 +90,21 @@ mod tests {
         assert!(page.contains("## AWS::IAM::Role\n"));
         assert!(page.contains("| Name | string |  | replaces |\n| Value | string |  | in place |\n"));
         assert!(page.contains("`Fn::GetAtt`: Arn, Value\n"));
+    }
+
+    #[test]
+    fn scripts_are_told_what_is_within_properties() {
+        let catalogue = catalogue(&Registry::new(fake::providers(&Arc::default())));
+        let types = catalogue.as_list().unwrap_or_default();
+        let stack = types.iter().find(|listed| listed.get("name") == Some(&"Fake::Thing::One".into()));
+        let property = |name| stack?.get("properties")?.get(name).map(Document::to_json);
+        assert_eq!(property("Name").as_deref(), Some(r#"{"type":"string","required":false,"change":"replaces"}"#));
+        assert_eq!(
+            property("Tags").as_deref(),
+            Some(concat!(
+                r#"{"type":"list","required":false,"change":"in place","entries":{"type":"map","members":{"#,
+                r#""Key":{"type":"string","required":true},"Value":{"type":"string","required":true}}}}"#
+            ))
+        );
     }
 }

@@ -2,9 +2,13 @@
 //!
 //! The engine knows no service; a provider knows no template.
 
+mod outline;
+
 use crate::{AwsError, Context, Document};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
+
+pub use outline::{Member, Outline, Structure, TAG, With};
 
 /// A property's type, as far as it can be checked before anything is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +40,8 @@ pub enum UpdateBehavior {
     Conditional,
 }
 
-/// One property of a resource type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One property of a resource type, or one member of a structure within a property.
+#[derive(Clone, Copy, Debug)]
 pub struct Property {
     /// As in templates, e.g. `BucketName`.
     pub name: &'static str,
@@ -51,6 +55,8 @@ pub struct Property {
     pub identifies: bool,
     /// What a [`Reading`] tells of it.
     pub readback: Readback,
+    /// What the structure looks like that it is or, of a list, that each entry is; `None` where only the service knows.
+    pub structure: Option<&'static dyn Outline>,
 }
 
 /// What can be read back of a property, and so how drift is found.
@@ -68,8 +74,15 @@ pub enum Readback {
 
 /// A property that may be left out, can be changed in place and can be read back.
 pub const fn property(name: &'static str, kind: PropertyType) -> Property {
-    let readback = Readback::Value { open: &[] };
-    Property { name, kind, required: false, update: UpdateBehavior::InPlace, identifies: false, readback }
+    Property {
+        name,
+        kind,
+        required: false,
+        update: UpdateBehavior::InPlace,
+        identifies: false,
+        readback: Readback::Value { open: &[] },
+        structure: None,
+    }
 }
 
 impl Property {
@@ -103,6 +116,12 @@ impl Property {
         Self { readback: Readback::WriteOnly, ..self }
     }
 
+    /// This property, which is such a structure or a list of them.
+    #[must_use]
+    pub const fn of(self, structure: &'static dyn Outline) -> Self {
+        Self { structure: Some(structure), ..self }
+    }
+
     /// This property, within which the keys of the maps called `names` are the template's own ([`Readback::Value`]).
     #[must_use]
     pub const fn open(self, names: &'static [&'static str]) -> Self {
@@ -132,6 +151,11 @@ impl ResourceSchema {
     /// The property that is the resource's physical id where a template gives it.
     pub fn identifier(&self) -> Option<&'static str> {
         self.properties.iter().find(|property| property.identifies).map(|property| property.name)
+    }
+
+    /// The properties, as the members of a structure.
+    pub fn members(&self) -> Vec<Member> {
+        outline::members(self.properties)
     }
 }
 

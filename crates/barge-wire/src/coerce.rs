@@ -59,7 +59,8 @@ fn as_template(document: Document, shape: &'static Shape) -> Document {
     }
 }
 
-fn capitalized(name: &str) -> String {
+/// A member's name as templates write it.
+pub(crate) fn capitalized(name: &str) -> String {
     let mut rest = name.chars();
     rest.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(rest).collect()
 }

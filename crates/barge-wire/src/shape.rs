@@ -1,5 +1,7 @@
 //! Shapes as data: what the model says of each value that crosses the wire.
 
+use barge_core::resource::{self, Outline, PropertyType};
+
 /// A named shape of a model.
 #[derive(Debug)]
 pub struct Shape {
@@ -115,4 +117,63 @@ impl Shape {
 
     /// A structure without members, for operations that take or give nothing.
     pub const EMPTY: &'static Self = &Self { name: "Unit", kind: Kind::Structure(&[]) };
+}
+
+/// What the shape looks like in a template, where [`crate::from_properties`] reads it.
+impl Outline for Shape {
+    fn kind(&'static self) -> PropertyType {
+        match self.kind {
+            Kind::String(_) | Kind::Blob { .. } | Kind::Timestamp => PropertyType::String,
+            Kind::Integer { .. } => PropertyType::Integer,
+            Kind::Float { .. } => PropertyType::Number,
+            Kind::Boolean => PropertyType::Boolean,
+            Kind::List { .. } => PropertyType::List,
+            Kind::Map { .. } | Kind::Structure(_) => PropertyType::Map,
+        }
+    }
+
+    fn entries(&'static self) -> Option<&'static dyn Outline> {
+        match self.kind {
+            Kind::List { entry, .. } | Kind::Map { value: entry, .. } => Some(entry),
+            _ => None,
+        }
+    }
+
+    fn members(&'static self) -> Option<Vec<resource::Member>> {
+        let Kind::Structure(members) = self.kind else { return None };
+        let member = |member: &'static Member| resource::Member {
+            name: crate::coerce::capitalized(member.name).into(),
+            required: member.required,
+            value: member.shape,
+        };
+        Some(members.iter().map(member).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Typed;
+    use crate::batch::RegisterJobDefinitionRequest;
+    use barge_core::resource::{Outline, PropertyType};
+
+    fn within(outline: &'static dyn Outline, name: &str) -> &'static dyn Outline {
+        let found = outline.members().into_iter().flatten().find(|member| member.name == name);
+        found.unwrap_or_else(|| panic!("no {name}")).value
+    }
+
+    #[test]
+    fn a_shape_outlines_what_templates_write() {
+        let container = within(RegisterJobDefinitionRequest::SHAPE, "ContainerProperties");
+        let requirements = within(container, "ResourceRequirements");
+        assert_eq!(
+            (requirements.kind(), within(container, "Vcpus").kind()),
+            (PropertyType::List, PropertyType::Integer)
+        );
+        let requirement = requirements.entries().and_then(Outline::members).unwrap_or_default();
+        let names: Vec<_> = requirement.iter().map(|member| (member.name.as_ref(), member.required)).collect();
+        assert_eq!(names, [("Value", true), ("Type", true)]);
+        let options = within(within(container, "LogConfiguration"), "Options");
+        assert_eq!(options.entries().map(Outline::kind), Some(PropertyType::String), "keys are the template's own");
+        assert!(options.members().is_none());
+    }
 }

@@ -10,10 +10,14 @@ use super::{completed, kept, resource};
 use crate::BatchService;
 use async_trait::async_trait;
 use barge_core::resource::PropertyType::{Boolean, Map, String as Text};
-use barge_core::resource::{Creation, Properties, Reading, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{
+    Creation, Properties, Property, Reading, Resource, ResourceProvider, ResourceSchema, With, property,
+};
 use barge_core::{AwsError, Context, Document};
+use barge_wire::Typed;
 use barge_wire::batch::{
-    Batch, CEState, CEStatus, DescribeComputeEnvironmentsRequest, UpdateComputeEnvironmentRequest,
+    Batch, CEState, CEStatus, ComputeResource, DescribeComputeEnvironmentsRequest, UpdateComputeEnvironmentRequest,
+    UpdatePolicy,
 };
 use changes::{RESOURCES, SPELLINGS};
 use std::sync::Arc;
@@ -24,14 +28,17 @@ const SCHEMA: ResourceSchema = ResourceSchema {
         property("ComputeEnvironmentName", Text).replaces(),
         property("Type", Text).required().may_replace(),
         property("State", Text),
-        property(RESOURCES, Map).may_replace().open(&["Tags"]),
+        property(RESOURCES, Map).of(&With(ComputeResource::SHAPE, FOR_UPDATES)).may_replace().open(&["Tags"]),
         property("ServiceRole", Text),
         property("ReplaceComputeEnvironment", Boolean).write_only(),
-        property("UpdatePolicy", Map),
+        property("UpdatePolicy", Map).of(UpdatePolicy::SHAPE),
         property("Tags", Map).replaces().open(&["Tags"]),
     ],
     attributes: &["ComputeEnvironmentArn"],
 };
+
+/// What only a template can say of instances.
+const FOR_UPDATES: &[Property] = &[property("UpdateToLatestImageVersion", Boolean)];
 
 pub(super) struct ComputeEnvironmentProvider(pub(super) Arc<BatchService>);
 

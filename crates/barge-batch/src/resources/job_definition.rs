@@ -7,10 +7,15 @@ use crate::BatchService;
 use crate::store::{Former, Origin};
 use async_trait::async_trait;
 use barge_core::resource::PropertyType::{Boolean, Integer, List, Map, String as Text};
-use barge_core::resource::{Creation, Properties, Reading, Resource, ResourceProvider, ResourceSchema, property};
+use barge_core::resource::{
+    Creation, Properties, Reading, Resource, ResourceProvider, ResourceSchema, Structure, property,
+};
 use barge_core::{AwsError, Context, Document};
-use barge_wire::batch::{Batch, DescribeJobDefinitionsRequest, RegisterJobDefinitionRequest};
-use barge_wire::from_properties;
+use barge_wire::batch::{
+    Batch, ConsumableResourceProperties, ContainerProperties, DescribeJobDefinitionsRequest, EcsProperties, JobTimeout,
+    NodeProperties, RegisterJobDefinitionRequest, RetryStrategy,
+};
+use barge_wire::{Typed, from_properties};
 use std::sync::Arc;
 
 const SCHEMA: ResourceSchema = ResourceSchema {
@@ -18,23 +23,25 @@ const SCHEMA: ResourceSchema = ResourceSchema {
     properties: &[
         property("JobDefinitionName", Text).replaces(),
         property("Type", Text).required(),
-        property("ContainerProperties", Map),
-        property("EcsProperties", Map),
-        property("NodeProperties", Map),
-        property("ConsumableResourceProperties", Map),
+        property("ContainerProperties", Map).of(ContainerProperties::SHAPE),
+        property("EcsProperties", Map).of(EcsProperties::SHAPE),
+        property("NodeProperties", Map).of(NodeProperties::SHAPE),
+        property("ConsumableResourceProperties", Map).of(ConsumableResourceProperties::SHAPE),
         property("Parameters", Map).open(&["Parameters"]),
         property("PlatformCapabilities", List),
         property("PropagateTags", Boolean),
-        property("RetryStrategy", Map),
+        property("RetryStrategy", Map).of(RetryStrategy::SHAPE),
         property("SchedulingPriority", Integer),
-        property("Timeout", Map),
-        property(RETENTION, Map).write_only(),
+        property("Timeout", Map).of(JobTimeout::SHAPE),
+        property(RETENTION, Map).of(RETENTION_POLICY).write_only(),
         property("Tags", Map).open(&["Tags"]),
     ],
     attributes: &["JobDefinitionArn"],
 };
 
 const RETENTION: &str = "ResourceRetentionPolicy";
+
+const RETENTION_POLICY: &Structure = &Structure(&[property("SkipDeregisterOnUpdate", Boolean)]);
 
 const SPELLINGS: [Spelling; 12] = [
     (&["Type"], Case::Lower),

@@ -8,8 +8,11 @@ use async_trait::async_trait;
 use barge_core::resource::PropertyType::{Integer, List, Map, String as Text};
 use barge_core::resource::{Creation, Properties, Reading, Resource, ResourceProvider, ResourceSchema, property};
 use barge_core::{AwsError, Context, Document};
-use barge_wire::batch::{Batch, CreateJobQueueRequest, DescribeJobQueuesRequest, JQState, UpdateJobQueueRequest};
-use barge_wire::from_properties;
+use barge_wire::batch::{
+    Batch, ComputeEnvironmentOrder, CreateJobQueueRequest, DescribeJobQueuesRequest, JQState, JobStateTimeLimitAction,
+    UpdateJobQueueRequest,
+};
+use barge_wire::{Typed, from_properties};
 use std::sync::Arc;
 
 const SCHEMA: ResourceSchema = ResourceSchema {
@@ -19,9 +22,9 @@ const SCHEMA: ResourceSchema = ResourceSchema {
         property("JobQueueType", Text).replaces(),
         property("Priority", Integer).required(),
         property("State", Text),
-        property("ComputeEnvironmentOrder", List),
+        property("ComputeEnvironmentOrder", List).of(ComputeEnvironmentOrder::SHAPE),
         property("SchedulingPolicyArn", Text),
-        property("JobStateTimeLimitActions", List),
+        property("JobStateTimeLimitActions", List).of(JobStateTimeLimitAction::SHAPE),
         property("Tags", Map).open(&["Tags"]),
     ],
     attributes: &["JobQueueArn"],

@@ -9,14 +9,14 @@ use barge_core::{AwsError, Context, Document};
 use barge_wire::batch::{
     CreateSchedulingPolicyRequest, DescribeSchedulingPoliciesRequest, FairsharePolicy, UpdateSchedulingPolicyRequest,
 };
-use barge_wire::from_properties;
+use barge_wire::{Typed, from_properties};
 use std::sync::Arc;
 
 const SCHEMA: ResourceSchema = ResourceSchema {
     type_name: "AWS::Batch::SchedulingPolicy",
     properties: &[
         property("Name", Text).replaces(),
-        property("FairsharePolicy", Map),
+        property("FairsharePolicy", Map).of(FairsharePolicy::SHAPE),
         property("Tags", Map).open(&["Tags"]),
     ],
     attributes: &["Arn"],

@@ -277,7 +277,7 @@ mod tests {
     use super::*;
     use crate::template::{Budget, Pseudo, bind};
     use barge_core::Document;
-    use barge_core::resource::{Property, PropertyType, property};
+    use barge_core::resource::{Property, PropertyType, Structure, TAG, With, property};
     use std::collections::BTreeMap;
 
     const PROPERTIES: &[Property] = &[
@@ -285,10 +285,17 @@ mod tests {
         property("Priority", PropertyType::Integer),
         property("Ratio", PropertyType::Number),
         property("Open", PropertyType::Boolean),
-        property("Tags", PropertyType::List),
+        property("Tags", PropertyType::List).of(TAG),
         property("Options", PropertyType::Map),
+        property("Limits", PropertyType::Map).of(&With(LIMITS, &[property("More", PropertyType::Json)])),
         property("Policy", PropertyType::Json),
     ];
+    const LIMITS: &Structure = &Structure(&[
+        property("Jobs", PropertyType::Integer).required(),
+        property("Rates", PropertyType::List).of(RATE),
+    ]);
+    const RATE: &Structure =
+        &Structure(&[property("PerSecond", PropertyType::Number), property("Tags", PropertyType::List).of(TAG)]);
     const QUEUE: ResourceSchema =
         ResourceSchema { type_name: "X::Queue", properties: PROPERTIES, attributes: &["Arn", "Out.*"] };
 
@@ -338,6 +345,9 @@ mod tests {
             "Name: !Ref O, Priority: !GetAtt O.Arn, Tags: !Split [',', !Ref O], Policy: {a: !Ref O}",
             "Name: !Sub '${O.Arn}-${AWS::Region}', Priority: 1, Ratio: 1, Open: false",
             "Name: !GetAtt O.Out.Anything, Ratio: !Ref AWS::NoValue",
+            "Name: q, Limits: {Jobs: '3', More: {a: [b]}, Rates: [{PerSecond: 0.5, Tags: [{Key: !Ref O, Value: 7}]}]}",
+            "Name: q, Limits: {Jobs: !GetAtt O.Arn, Rates: !Split [',', !GetAtt O.Arn], Nope: !Ref AWS::NoValue}",
+            "Name: q, Tags: [!Ref AWS::NoValue, {Key: !Sub '${O}', Value: !Ref O}]",
         ] {
             assert_eq!(queue(properties), "", "{properties}");
         }
@@ -356,6 +366,20 @@ mod tests {
             ("Name: q, Tags: {a: b}", "#/Tags: expected type: JSONArray, found: JSONObject"),
             ("Name: q, Tags: {a: !Ref O}", "#/Tags: expected type: JSONArray, found: JSONObject"),
             ("Name: q, Options: x", "#/Options: expected type: JSONObject, found: String"),
+            ("Name: q, Limits: {Jobs: 1, Jbs: 2}", "#/Limits: extraneous key [Jbs] is not permitted"),
+            ("Name: q, Limits: {More: {}}", "#/Limits: required key [Jobs] not found"),
+            ("Name: q, Limits: {Jobs: !Ref AWS::NoValue}", "#/Limits: required key [Jobs] not found"),
+            ("Name: q, Limits: {Jobs: many, Rates: !Ref O}", "#/Limits/Jobs: expected type: Integer, found: String"),
+            ("Name: q, Limits: {Jobs: 1, Rates: {}}", "#/Limits/Rates: expected type: JSONArray, found: JSONObject"),
+            (
+                "Name: q, Limits: {Jobs: 1, Rates: [{}, 7]}",
+                "#/Limits/Rates/1: expected type: JSONObject, found: Integer",
+            ),
+            (
+                "Name: q, Limits: {Jobs: 1, Rates: [{Tags: [{Key: !Ref O}]}]}",
+                "#/Limits/Rates/0/Tags/0: required key [Value] not found",
+            ),
+            ("Name: q, Tags: [[]]", "#/Tags/0: expected type: JSONObject, found: JSONArray"),
             ("Name: !Select [3, [a]]", "nonexistent value at index 3 (at /Resources/Q/Properties/Name)"),
         ] {
             assert!(queue(properties).contains(part), "{properties}: {}", queue(properties));

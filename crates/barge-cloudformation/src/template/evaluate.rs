@@ -28,6 +28,30 @@ pub struct Pseudo {
     pub stack_name: Option<String>,
 }
 
+/// A value as far as it is known.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Known {
+    /// Not at all.
+    Later,
+    /// The whole of a scalar.
+    Scalar(Document),
+    /// A list; of its entries some may be known later.
+    List(Vec<Known>),
+    /// A map; of its values some may be known later.
+    Map(IndexMap<String, Known>),
+}
+
+impl From<Document> for Known {
+    fn from(document: Document) -> Self {
+        match document {
+            Document::Null => Self::Later,
+            Document::List(list) => Self::List(list.into_iter().map(Self::from).collect()),
+            Document::Map(map) => Self::Map(map.into_iter().map(|(key, value)| (key, value.into())).collect()),
+            scalar => Self::Scalar(scalar),
+        }
+    }
+}
+
 /// What stands in a preview for a value that is known only once resources are made.
 pub const KNOWN_LATER: &str = "{{changeSet:KNOWN_AFTER_APPLY}}";
 
@@ -181,6 +205,25 @@ impl Environment<'_> {
             }
         }
         Ok(Document::Map(values))
+    }
+
+    /// The value of `expression` as far as it is known; `None` where it is `AWS::NoValue`.
+    pub fn known(&self, expression: &Expression) -> Option<Known> {
+        match expression {
+            Expression::List(list) => Some(Known::List(list.iter().filter_map(|inner| self.known(inner)).collect())),
+            Expression::Map(map) => Some(Known::Map(self.known_entries(map))),
+            Expression::If { condition, then, otherwise } => match self.condition(condition) {
+                Ok(true) => self.known(then),
+                Ok(false) => self.known(otherwise),
+                Err(_) => Some(Known::Later),
+            },
+            function => self.value(function).map_or(Some(Known::Later), |value| value.map(Known::from)),
+        }
+    }
+
+    /// The same of each of a map's entries.
+    pub fn known_entries(&self, map: &IndexMap<String, Expression>) -> IndexMap<String, Known> {
+        map.iter().filter_map(|(key, inner)| Some((key.clone(), self.known(inner)?))).collect()
     }
 
     /// The values of a map's entries as far as they are known, with a mark in the place of those that are not.

@@ -1,63 +1,82 @@
-//! A resource's properties against its type's schema.
+//! A resource's properties against its type's schema, and what is within them against the outline that the schema gives.
 
-use super::evaluate::{Environment, EvalError};
+use super::evaluate::{Environment, EvalError, Known};
 use super::expression::Expression;
 use super::problem::{Fault, Path, Problems};
 use barge_core::Document;
-use barge_core::resource::{PropertyType, ResourceSchema};
+use barge_core::resource::{Member, Outline, PropertyType, ResourceSchema};
+use indexmap::IndexMap;
 
 /// Checks the properties of `resource` as far as their values are known.
 pub(super) fn check(environment: &Environment<'_>, resource: &str, schema: &ResourceSchema, problems: &mut Problems) {
     let Some(declaration) = environment.template.resources.get(resource) else {
         return;
     };
-    let path = Path::of(&["Resources", resource, "Properties"]);
-    let mut wrong = |path: &Path, message: String| {
-        problems.add(path.clone(), Fault::Property { resource: resource.to_owned(), message });
-    };
-    let mut given = Vec::new();
+    let root = Path::of(&["Resources", resource, "Properties"]);
+    let given = environment.known_entries(&declaration.properties);
+    Walk { resource, prefix: root.to_string().len(), problems: &mut *problems }.structure(
+        &given,
+        &schema.members(),
+        &root,
+    );
     for (name, expression) in &declaration.properties {
-        let listed = schema.properties.iter().find(|property| property.name == name);
-        if listed.is_none() && schema.properties.iter().any(|property| property.name == "*") {
-            // The type takes properties of any name and kind.
-            continue;
-        }
-        let value = environment.value(expression);
-        // What comes to AWS::NoValue was never said.
-        if value == Ok(None) {
-            continue;
-        }
-        let Some(property) = listed else {
-            wrong(&path.at(name), format!("#: extraneous key [{name}] is not permitted"));
-            continue;
-        };
-        match value {
-            Ok(Some(value)) if !fits(&value, property.kind) => {
-                let message = format!("#/{name}: expected type: {}, found: {}", expected(property.kind), found(&value));
-                wrong(&path.at(name), message);
+        values(environment, expression, &root.at(name), problems);
+    }
+}
+
+struct Walk<'a> {
+    resource: &'a str,
+    /// How much of a path leads to the properties.
+    prefix: usize,
+    problems: &'a mut Problems,
+}
+
+impl Walk<'_> {
+    fn structure(&mut self, given: &IndexMap<String, Known>, members: &[Member], path: &Path) {
+        // The type takes properties of any other name and kind.
+        let open = members.iter().any(|member| member.name == "*");
+        for (name, value) in given {
+            match members.iter().find(|member| member.name == *name) {
+                Some(member) => self.value(value, member.value, &path.at(name)),
+                None if open => {}
+                None => self.wrong(path, &path.at(name), &format!("extraneous key [{name}] is not permitted")),
             }
-            // The kind of a literal list or map is known where its entries are not.
-            Err(EvalError::Unknown) => {
-                let outline = match expression {
-                    Expression::List(_) => Some(Document::List(Vec::new())),
-                    Expression::Map(_) => Some(Document::map::<String>([])),
-                    _ => None,
-                };
-                if let Some(value) = outline.filter(|value| !fits(value, property.kind)) {
-                    let message =
-                        format!("#/{name}: expected type: {}, found: {}", expected(property.kind), found(&value));
-                    wrong(&path.at(name), message);
+        }
+        for member in members.iter().filter(|member| member.required && !given.contains_key(member.name.as_ref())) {
+            self.wrong(path, path, &format!("required key [{}] not found", member.name));
+        }
+    }
+
+    fn value(&mut self, value: &Known, outline: &'static dyn Outline, path: &Path) {
+        if !fits(value, outline.kind()) {
+            let message = format!("expected type: {}, found: {}", expected(outline.kind()), found(value));
+            return self.wrong(path, path, &message);
+        }
+        match value {
+            Known::Later | Known::Scalar(_) => {}
+            Known::List(list) => {
+                let entries = outline.entries();
+                for (index, (inner, outline)) in list.iter().zip(entries.into_iter().cycle()).enumerate() {
+                    self.value(inner, outline, &path.at(index));
                 }
             }
-            Ok(_) | Err(EvalError::Template(_) | EvalError::NoExport(_)) => {}
+            Known::Map(map) => match (outline.members(), outline.entries()) {
+                (Some(members), _) => self.structure(map, &members, path),
+                (None, Some(outline)) => {
+                    for (key, inner) in map {
+                        self.value(inner, outline, &path.at(key));
+                    }
+                }
+                (None, None) => {}
+            },
         }
-        given.push(name.as_str());
     }
-    for property in schema.properties.iter().filter(|property| property.required && !given.contains(&property.name)) {
-        wrong(&path, format!("#: required key [{}] not found", property.name));
-    }
-    for (name, expression) in &declaration.properties {
-        values(environment, expression, &path.at(name), problems);
+
+    /// Adds what is wrong about the value at `value`, said at `path`.
+    fn wrong(&mut self, value: &Path, path: &Path, message: &str) {
+        let place = value.to_string();
+        let message = format!("#{}: {message}", place.get(self.prefix..).unwrap_or_default());
+        self.problems.add(path.clone(), Fault::Property { resource: self.resource.to_owned(), message });
     }
 }
 
@@ -84,7 +103,16 @@ pub(super) fn values(environment: &Environment<'_>, expression: &Expression, pat
     }
 }
 
-fn fits(value: &Document, kind: PropertyType) -> bool {
+fn fits(value: &Known, kind: PropertyType) -> bool {
+    match value {
+        Known::Later => true,
+        Known::Scalar(scalar) => scalar_fits(scalar, kind),
+        Known::List(_) => kind == PropertyType::List,
+        Known::Map(_) => matches!(kind, PropertyType::Map | PropertyType::Json),
+    }
+}
+
+fn scalar_fits(value: &Document, kind: PropertyType) -> bool {
     let text = value.scalar_text();
     match kind {
         PropertyType::String => text.is_some(),
@@ -98,9 +126,8 @@ fn fits(value: &Document, kind: PropertyType) -> bool {
         PropertyType::Boolean => {
             text.is_some_and(|text| text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false"))
         }
-        PropertyType::List => value.as_list().is_some(),
-        PropertyType::Map => value.as_map().is_some(),
-        PropertyType::Json => value.as_map().is_some() || value.as_str().is_some(),
+        PropertyType::Json => value.as_str().is_some(),
+        PropertyType::List | PropertyType::Map => false,
     }
 }
 
@@ -115,13 +142,13 @@ fn expected(kind: PropertyType) -> &'static str {
     }
 }
 
-fn found(value: &Document) -> &'static str {
+fn found(value: &Known) -> &'static str {
     match value {
-        Document::Bool(_) => "Boolean",
-        Document::Integer(_) => "Integer",
-        Document::Float(_) => "Number",
-        Document::List(_) => "JSONArray",
-        Document::Map(_) => "JSONObject",
-        _ => "String",
+        Known::Scalar(Document::Bool(_)) => "Boolean",
+        Known::Scalar(Document::Integer(_)) => "Integer",
+        Known::Scalar(Document::Float(_)) => "Number",
+        Known::List(_) => "JSONArray",
+        Known::Map(_) => "JSONObject",
+        Known::Scalar(_) | Known::Later => "String",
     }
 }

@@ -8,7 +8,7 @@ use crate::engine::{Parent, StackRecord};
 use async_trait::async_trait;
 use barge_core::ids::SeededIds;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, TAG, property,
 };
 use barge_core::{AwsError, Context, Document, IdSource as _};
 use barge_wire::cloudformation::StackStatus;
@@ -21,7 +21,7 @@ pub(super) struct NestedStack {
 const PROPERTIES: &[Property] = &[
     property("TemplateURL", PropertyType::String).required(),
     property("Parameters", PropertyType::Map),
-    property("Tags", PropertyType::List),
+    property("Tags", PropertyType::List).of(TAG),
     property("TimeoutInMinutes", PropertyType::Integer),
 ];
 const SCHEMA: ResourceSchema =

@@ -1,6 +1,7 @@
 //! `AWS::DynamoDB::GlobalTable` (AWS CloudFormation Template Reference), as far as it is one table: the CDK's `TableV2` writes
 //! every table so, with a replica in the stack's own region and no other.
 
+use super::outline;
 use super::table::Table;
 use async_trait::async_trait;
 use barge_core::resource::{
@@ -17,15 +18,15 @@ const SCHEMA: ResourceSchema = ResourceSchema {
 
 const PROPERTIES: [Property; 11] = [
     property("TableName", PropertyType::String).identifies(),
-    property("KeySchema", PropertyType::List).required().replaces(),
-    property("AttributeDefinitions", PropertyType::List).required(),
+    property("KeySchema", PropertyType::List).of(outline::KEY).required().replaces(),
+    property("AttributeDefinitions", PropertyType::List).of(outline::ATTRIBUTE).required(),
     property("BillingMode", PropertyType::String),
     property("GlobalSecondaryIndexes", PropertyType::List),
-    property("LocalSecondaryIndexes", PropertyType::List).replaces(),
+    property("LocalSecondaryIndexes", PropertyType::List).of(outline::LOCAL_INDEX).replaces(),
     property("Replicas", PropertyType::List).required(),
     property("SSESpecification", PropertyType::Map).replaces(),
     property("StreamSpecification", PropertyType::Map),
-    property("TimeToLiveSpecification", PropertyType::Map),
+    property("TimeToLiveSpecification", PropertyType::Map).of(outline::TIME_TO_LIVE),
     property("WriteOnDemandThroughputSettings", PropertyType::Map),
 ];
 

@@ -1,6 +1,7 @@
 //! The resource types that templates may use.
 
 mod global_table;
+mod outline;
 mod reading;
 mod table;
 

@@ -1,10 +1,11 @@
 //! `AWS::DynamoDB::Table` (AWS CloudFormation Template Reference).
 
+use super::outline;
 use super::reading::{kept, time_to_live};
 use crate::DynamoDb;
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, TAG, property,
 };
 use barge_core::{AwsError, Context, Document, Scope};
 use indexmap::IndexMap;
@@ -16,19 +17,19 @@ const SCHEMA: ResourceSchema =
 
 const PROPERTIES: [Property; 14] = [
     property("TableName", PropertyType::String).identifies(),
-    property("KeySchema", PropertyType::List).required().replaces(),
-    property("AttributeDefinitions", PropertyType::List),
+    property("KeySchema", PropertyType::List).of(outline::KEY).required().replaces(),
+    property("AttributeDefinitions", PropertyType::List).of(outline::ATTRIBUTE),
     property("BillingMode", PropertyType::String),
-    property("ProvisionedThroughput", PropertyType::Map),
-    property("OnDemandThroughput", PropertyType::Map),
-    property("GlobalSecondaryIndexes", PropertyType::List),
-    property("LocalSecondaryIndexes", PropertyType::List).replaces(),
-    property("StreamSpecification", PropertyType::Map),
-    property("SSESpecification", PropertyType::Map).replaces(),
+    property("ProvisionedThroughput", PropertyType::Map).of(outline::PROVISIONED),
+    property("OnDemandThroughput", PropertyType::Map).of(outline::ON_DEMAND),
+    property("GlobalSecondaryIndexes", PropertyType::List).of(outline::GLOBAL_INDEX),
+    property("LocalSecondaryIndexes", PropertyType::List).of(outline::LOCAL_INDEX).replaces(),
+    property("StreamSpecification", PropertyType::Map).of(outline::STREAM),
+    property("SSESpecification", PropertyType::Map).of(outline::ENCRYPTION).replaces(),
     property("TableClass", PropertyType::String),
-    property("TimeToLiveSpecification", PropertyType::Map),
+    property("TimeToLiveSpecification", PropertyType::Map).of(outline::TIME_TO_LIVE),
     property("DeletionProtectionEnabled", PropertyType::Boolean),
-    property("Tags", PropertyType::List),
+    property("Tags", PropertyType::List).of(TAG),
 ];
 
 /// Members of CreateTable that a template's properties become, by the same names.

@@ -7,7 +7,7 @@ use crate::describe::Described as _;
 use crate::kind::Kind;
 use crate::network::Network;
 use barge_core::AwsError;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
+use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, TAG, property};
 use barge_wire::ec2::ReleaseAddressRequest;
 use barge_wire::to_properties;
 
@@ -19,7 +19,7 @@ impl NetworkResource for ElasticIp {
         properties: &[
             property("Domain", PropertyType::String).replaces(),
             property("NetworkBorderGroup", PropertyType::String).replaces(),
-            property("Tags", PropertyType::List),
+            property("Tags", PropertyType::List).of(TAG),
         ],
         attributes: &["AllocationId", "PublicIp"],
     };

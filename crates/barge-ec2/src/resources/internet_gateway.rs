@@ -4,7 +4,7 @@ use super::{NetworkResource, resource};
 use crate::internet_gateways::{self, InternetGatewayRecord};
 use crate::kind::Kind;
 use crate::network::Network;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
+use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, TAG, property};
 use barge_core::{AwsError, Document};
 use barge_wire::ec2::DeleteInternetGatewayRequest;
 
@@ -13,7 +13,7 @@ pub(super) struct InternetGateway;
 impl NetworkResource for InternetGateway {
     const SCHEMA: ResourceSchema = ResourceSchema {
         type_name: "AWS::EC2::InternetGateway",
-        properties: &[property("Tags", PropertyType::List)],
+        properties: &[property("Tags", PropertyType::List).of(TAG)],
         attributes: &["InternetGatewayId"],
     };
     const KIND: Kind = Kind::InternetGateway;

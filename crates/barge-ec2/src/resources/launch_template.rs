@@ -10,7 +10,7 @@ use crate::{errors, tags};
 use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
 use barge_core::{AwsError, Document};
 use barge_wire::ec2::{DeleteLaunchTemplateRequest, RequestLaunchTemplateData, Tag, TagSpecification};
-use barge_wire::{from_properties, to_properties};
+use barge_wire::{Typed, from_properties, to_properties};
 
 pub(super) struct LaunchTemplate;
 
@@ -21,9 +21,9 @@ impl NetworkResource for LaunchTemplate {
     const SCHEMA: ResourceSchema = ResourceSchema {
         type_name: "AWS::EC2::LaunchTemplate",
         properties: &[
-            property("LaunchTemplateData", PropertyType::Map).required(),
+            property("LaunchTemplateData", PropertyType::Map).of(RequestLaunchTemplateData::SHAPE).required(),
             property("LaunchTemplateName", PropertyType::String).replaces(),
-            property("TagSpecifications", PropertyType::List).replaces(),
+            property("TagSpecifications", PropertyType::List).of(TagSpecification::SHAPE).replaces(),
             property("VersionDescription", PropertyType::String),
         ],
         attributes: &["DefaultVersionNumber", "LatestVersionNumber", "LaunchTemplateId"],

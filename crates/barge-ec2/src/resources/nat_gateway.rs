@@ -6,9 +6,10 @@ use crate::kind::Kind;
 use crate::nat_gateways::{self, NatRecord, Place};
 use crate::network::Network;
 use crate::regional_nat;
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
+use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, TAG, property};
 use barge_core::{AwsError, Document};
-use barge_wire::ec2::{CreateNatGatewayRequest, DeleteNatGatewayRequest};
+use barge_wire::Typed;
+use barge_wire::ec2::{AvailabilityZoneAddress, CreateNatGatewayRequest, DeleteNatGatewayRequest};
 
 pub(super) struct NatGateway;
 
@@ -28,13 +29,13 @@ impl NetworkResource for NatGateway {
         properties: &[
             property("AllocationId", PropertyType::String).replaces(),
             property("AvailabilityMode", PropertyType::String).replaces(),
-            property("AvailabilityZoneAddresses", PropertyType::List),
+            property("AvailabilityZoneAddresses", PropertyType::List).of(AvailabilityZoneAddress::SHAPE),
             property("ConnectivityType", PropertyType::String).replaces(),
             // Addresses are given back at once: no connection is ever in progress.
             property("MaxDrainDurationSeconds", PropertyType::Integer).write_only(),
             property("PrivateIpAddress", PropertyType::String).replaces(),
             property("SubnetId", PropertyType::String).replaces(),
-            property("Tags", PropertyType::List),
+            property("Tags", PropertyType::List).of(TAG),
             property("VpcId", PropertyType::String).replaces(),
         ],
         attributes: &["EniId", "NatGatewayId"],

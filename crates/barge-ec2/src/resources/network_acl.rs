@@ -5,7 +5,7 @@ use super::{NetworkResource, resource};
 use crate::kind::Kind;
 use crate::network::Network;
 use crate::network_acls::{self, NetworkAclRecord};
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
+use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, TAG, property};
 use barge_core::{AwsError, Document};
 use barge_wire::ec2::DeleteNetworkAclRequest;
 
@@ -15,7 +15,7 @@ impl NetworkResource for NetworkAcl {
     const SCHEMA: ResourceSchema = ResourceSchema {
         type_name: "AWS::EC2::NetworkAcl",
         properties: &[
-            property("Tags", PropertyType::List),
+            property("Tags", PropertyType::List).of(TAG),
             property("VpcId", PropertyType::String).required().replaces(),
         ],
         attributes: &["Id"],

@@ -10,7 +10,9 @@ use barge_core::resource::{
     Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
 use barge_core::{AwsError, Context, Document};
-use barge_wire::ec2::{CreateNetworkAclEntryRequest, DeleteNetworkAclEntryRequest, ReplaceNetworkAclEntryRequest};
+use barge_wire::ec2::{
+    CreateNetworkAclEntryRequest, DeleteNetworkAclEntryRequest, IcmpTypeCode, PortRange, ReplaceNetworkAclEntryRequest,
+};
 use barge_wire::{Typed, from_properties, to_properties};
 use indexmap::IndexMap;
 use std::sync::Arc;
@@ -22,9 +24,9 @@ static SCHEMA: ResourceSchema = ResourceSchema {
     properties: &[
         property("CidrBlock", PropertyType::String),
         property("Egress", PropertyType::Boolean).replaces(),
-        property("Icmp", PropertyType::Map),
+        property("Icmp", PropertyType::Map).of(IcmpTypeCode::SHAPE),
         property("NetworkAclId", PropertyType::String).required().replaces(),
-        property("PortRange", PropertyType::Map),
+        property("PortRange", PropertyType::Map).of(PortRange::SHAPE),
         property("Protocol", PropertyType::Integer).required(),
         property("RuleAction", PropertyType::String).required(),
         property("RuleNumber", PropertyType::Integer).required().replaces(),

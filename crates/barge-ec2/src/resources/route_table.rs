@@ -5,7 +5,7 @@ use super::{NetworkResource, resource};
 use crate::kind::Kind;
 use crate::network::Network;
 use crate::route_tables::{self, RouteTableRecord};
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
+use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, TAG, property};
 use barge_core::{AwsError, Document};
 use barge_wire::ec2::DeleteRouteTableRequest;
 
@@ -15,7 +15,7 @@ impl NetworkResource for RouteTable {
     const SCHEMA: ResourceSchema = ResourceSchema {
         type_name: "AWS::EC2::RouteTable",
         properties: &[
-            property("Tags", PropertyType::List),
+            property("Tags", PropertyType::List).of(TAG),
             property("VpcId", PropertyType::String).required().replaces(),
         ],
         attributes: &["RouteTableId"],

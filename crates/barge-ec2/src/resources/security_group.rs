@@ -8,11 +8,35 @@ use crate::kind::Kind;
 use crate::network::Network;
 use crate::security_group_rules::{self as rules, Direction, Origin, RuleRecord};
 use crate::security_groups::{self, GroupRecord, Plan};
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
+use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, Structure, TAG, property};
 use barge_core::{AwsError, Document};
 use barge_wire::ec2::{DeleteSecurityGroupRequest, IpPermission};
 
 pub(super) struct SecurityGroup;
+
+const INGRESS: &Structure = &Structure(&[
+    property("CidrIp", PropertyType::String),
+    property("CidrIpv6", PropertyType::String),
+    property("Description", PropertyType::String),
+    property("FromPort", PropertyType::Integer),
+    property("IpProtocol", PropertyType::String).required(),
+    property("SourcePrefixListId", PropertyType::String),
+    property("SourceSecurityGroupId", PropertyType::String),
+    property("SourceSecurityGroupName", PropertyType::String),
+    property("SourceSecurityGroupOwnerId", PropertyType::String),
+    property("ToPort", PropertyType::Integer),
+]);
+
+const EGRESS: &Structure = &Structure(&[
+    property("CidrIp", PropertyType::String),
+    property("CidrIpv6", PropertyType::String),
+    property("Description", PropertyType::String),
+    property("DestinationPrefixListId", PropertyType::String),
+    property("DestinationSecurityGroupId", PropertyType::String),
+    property("FromPort", PropertyType::Integer),
+    property("IpProtocol", PropertyType::String).required(),
+    property("ToPort", PropertyType::Integer),
+]);
 
 impl NetworkResource for SecurityGroup {
     const SCHEMA: ResourceSchema = ResourceSchema {
@@ -20,9 +44,9 @@ impl NetworkResource for SecurityGroup {
         properties: &[
             property("GroupDescription", PropertyType::String).required().replaces(),
             property("GroupName", PropertyType::String).replaces(),
-            property("SecurityGroupEgress", PropertyType::List),
-            property("SecurityGroupIngress", PropertyType::List),
-            property("Tags", PropertyType::List),
+            property("SecurityGroupEgress", PropertyType::List).of(EGRESS),
+            property("SecurityGroupIngress", PropertyType::List).of(INGRESS),
+            property("Tags", PropertyType::List).of(TAG),
             property("VpcId", PropertyType::String).replaces(),
         ],
         attributes: &["GroupId", "Id", "VpcId"],

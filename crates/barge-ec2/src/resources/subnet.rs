@@ -6,8 +6,9 @@ use crate::kind::Kind;
 use crate::network::Network;
 use crate::regions;
 use crate::subnets::{self, SubnetRecord};
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
+use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, TAG, property};
 use barge_core::{AwsError, Document};
+use barge_wire::Typed;
 use barge_wire::ec2::{DeleteSubnetRequest, HostnameType, PrivateDnsNameOptionsOnLaunch};
 
 pub(super) struct Subnet;
@@ -21,8 +22,8 @@ impl NetworkResource for Subnet {
             property("AvailabilityZoneId", PropertyType::String).replaces(),
             property("CidrBlock", PropertyType::String).required().replaces(),
             property("MapPublicIpOnLaunch", PropertyType::Boolean),
-            property("PrivateDnsNameOptionsOnLaunch", PropertyType::Map),
-            property("Tags", PropertyType::List),
+            property("PrivateDnsNameOptionsOnLaunch", PropertyType::Map).of(PrivateDnsNameOptionsOnLaunch::SHAPE),
+            property("Tags", PropertyType::List).of(TAG),
             property("VpcId", PropertyType::String).required().replaces(),
         ],
         attributes: &[

@@ -7,7 +7,7 @@ use crate::network::Network;
 use crate::network_acls::NetworkAclRecord;
 use crate::security_groups::GroupRecord;
 use crate::vpcs::{self, VpcRecord};
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
+use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, TAG, property};
 use barge_core::{AwsError, Document};
 use barge_wire::ec2::DeleteVpcRequest;
 
@@ -21,7 +21,7 @@ impl NetworkResource for Vpc {
             property("EnableDnsHostnames", PropertyType::Boolean),
             property("EnableDnsSupport", PropertyType::Boolean),
             property("InstanceTenancy", PropertyType::String).replaces(),
-            property("Tags", PropertyType::List),
+            property("Tags", PropertyType::List).of(TAG),
         ],
         attributes: &[
             "CidrBlock",

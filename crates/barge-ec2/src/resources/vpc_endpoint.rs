@@ -7,18 +7,25 @@ use crate::errors;
 use crate::kind::Kind;
 use crate::network::Network;
 use crate::vpc_endpoints::{self, EndpointRecord};
-use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, property};
+use barge_core::resource::{Creation, Properties, PropertyType, Resource, ResourceSchema, Structure, TAG, property};
 use barge_core::{AwsError, Document};
 use barge_wire::ec2::{CreateVpcEndpointRequest, DnsOptionsSpecification, ModifyVpcEndpointRequest, VpcEndpointType};
 use barge_wire::{from_properties, to_properties};
 
 pub(super) struct VpcEndpoint;
 
+const DNS_OPTIONS: &Structure = &Structure(&[
+    property("DnsRecordIpType", PropertyType::String),
+    property(INBOUND, PropertyType::String),
+    property("PrivateDnsPreference", PropertyType::String),
+    property("PrivateDnsSpecifiedDomains", PropertyType::List),
+]);
+
 impl NetworkResource for VpcEndpoint {
     const SCHEMA: ResourceSchema = ResourceSchema {
         type_name: "AWS::EC2::VPCEndpoint",
         properties: &[
-            property("DnsOptions", PropertyType::Map),
+            property("DnsOptions", PropertyType::Map).of(DNS_OPTIONS),
             property("IpAddressType", PropertyType::String),
             property("PolicyDocument", PropertyType::Json),
             property("PrivateDnsEnabled", PropertyType::Boolean),
@@ -26,7 +33,7 @@ impl NetworkResource for VpcEndpoint {
             property("SecurityGroupIds", PropertyType::List),
             property("ServiceName", PropertyType::String).required().replaces(),
             property("SubnetIds", PropertyType::List),
-            property("Tags", PropertyType::List),
+            property("Tags", PropertyType::List).of(TAG),
             property("VpcEndpointType", PropertyType::String).replaces(),
             property("VpcId", PropertyType::String).required().replaces(),
         ],

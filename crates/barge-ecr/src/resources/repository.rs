@@ -5,25 +5,36 @@ use crate::mutability::Mutability;
 use crate::{EcrService, lifecycle, rows};
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
-    tag_list,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, Structure, TAG,
+    property, tag_list,
 };
 use barge_core::{AwsError, Context, Document, Scope};
-use barge_wire::ecr::{CreateRepositoryRequest, EncryptionType, error};
+use barge_wire::Typed;
+use barge_wire::ecr::{
+    CreateRepositoryRequest, EncryptionConfiguration, EncryptionType, ImageScanningConfiguration, error,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const PROPERTIES: &[Property] = &[
     property("RepositoryName", PropertyType::String).identifies(),
     property("ImageTagMutability", PropertyType::String),
-    property("ImageTagMutabilityExclusionFilters", PropertyType::List),
-    property("ImageScanningConfiguration", PropertyType::Map),
-    property("EncryptionConfiguration", PropertyType::Map).replaces(),
+    property("ImageTagMutabilityExclusionFilters", PropertyType::List).of(EXCLUSION_FILTER),
+    property("ImageScanningConfiguration", PropertyType::Map).of(ImageScanningConfiguration::SHAPE),
+    property("EncryptionConfiguration", PropertyType::Map).of(EncryptionConfiguration::SHAPE).replaces(),
     property("RepositoryPolicyText", PropertyType::Json),
-    property("LifecyclePolicy", PropertyType::Map).open(&["LifecyclePolicyText"]),
+    property("LifecyclePolicy", PropertyType::Map).of(LIFECYCLE_POLICY).open(&["LifecyclePolicyText"]),
     property("EmptyOnDelete", PropertyType::Boolean).write_only(),
-    property("Tags", PropertyType::List),
+    property("Tags", PropertyType::List).of(TAG),
 ];
+
+const EXCLUSION_FILTER: &Structure = &Structure(&[
+    property(FILTER_TYPE, PropertyType::String).required(),
+    property(FILTER, PropertyType::String).required(),
+]);
+
+const LIFECYCLE_POLICY: &Structure =
+    &Structure(&[property("LifecyclePolicyText", PropertyType::Json), property("RegistryId", PropertyType::String)]);
 
 static SCHEMA: ResourceSchema =
     ResourceSchema { type_name: "AWS::ECR::Repository", properties: PROPERTIES, attributes: &["Arn", "RepositoryUri"] };

@@ -4,8 +4,14 @@ use super::properties::{document, text, texts};
 use crate::account::Account;
 use crate::records::{Grants, Holder};
 use crate::{errors, grants, managed_policies, policy_document};
-use barge_core::resource::Properties;
+use barge_core::resource::{Properties, PropertyType, Structure, property};
 use barge_core::{AwsError, Document};
+
+/// Each of `Policies`.
+pub(super) const INLINE_POLICY: &Structure = &Structure(&[
+    property("PolicyDocument", PropertyType::Json).required(),
+    property("PolicyName", PropertyType::String).required(),
+]);
 
 /// Adds the policies that a template gives.
 pub(super) fn grant<H: Holder>(account: &Account<'_>, holder: &mut H, properties: &Properties) -> Result<(), AwsError> {

@@ -1,6 +1,6 @@
 //! AWS::IAM::Group (CloudFormation Template Reference, "AWS::IAM::Group").
 
-use super::grants::{grant, held, revoke};
+use super::grants::{INLINE_POLICY, grant, held, revoke};
 use super::properties::{first_id, name, pick, text};
 use crate::account::Account;
 use crate::records::GroupRecord;
@@ -22,7 +22,7 @@ static SCHEMA: ResourceSchema = ResourceSchema {
         property("GroupName", PropertyType::String).identifies(),
         property("ManagedPolicyArns", PropertyType::List),
         property("Path", PropertyType::String),
-        property("Policies", PropertyType::List).open(&["PolicyDocument"]),
+        property("Policies", PropertyType::List).of(INLINE_POLICY).open(&["PolicyDocument"]),
     ],
     attributes: &["Arn"],
 };

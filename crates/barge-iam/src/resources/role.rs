@@ -1,13 +1,13 @@
 //! AWS::IAM::Role (CloudFormation Template Reference, "AWS::IAM::Role").
 
-use super::grants::{grant, held, revoke};
+use super::grants::{INLINE_POLICY, grant, held, revoke};
 use super::properties::{document, first_id, name, pick, tags};
 use crate::account::{Account, Record as _};
 use crate::records::{DEFAULT_SESSION_SECONDS, RoleRecord};
 use crate::{IamService, grants, managed_policies, roles};
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, TAG, property,
 };
 use barge_core::{AwsError, Context, Document};
 use barge_wire::iam::CreateRoleRequest;
@@ -25,9 +25,9 @@ static SCHEMA: ResourceSchema = ResourceSchema {
         property("MaxSessionDuration", PropertyType::Integer),
         property("Path", PropertyType::String).replaces(),
         property("PermissionsBoundary", PropertyType::String),
-        property("Policies", PropertyType::List).open(&["PolicyDocument"]),
+        property("Policies", PropertyType::List).of(INLINE_POLICY).open(&["PolicyDocument"]),
         property("RoleName", PropertyType::String).identifies(),
-        property("Tags", PropertyType::List),
+        property("Tags", PropertyType::List).of(TAG),
     ],
     attributes: &["Arn", "RoleId"],
 };

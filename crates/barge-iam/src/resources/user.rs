@@ -1,14 +1,14 @@
 //! AWS::IAM::User (CloudFormation Template Reference, "AWS::IAM::User"). There is nothing to log in to, so LoginProfile is
 //! refused.
 
-use super::grants::{grant, held, revoke};
+use super::grants::{INLINE_POLICY, grant, held, revoke};
 use super::properties::{first_id, name, pick, tags, text, texts};
 use crate::account::Account;
 use crate::records::{GroupRecord, UserRecord};
 use crate::{IamService, groups, managed_policies, users};
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, TAG, property,
 };
 use barge_core::{AwsError, Context, Document};
 use barge_wire::iam::CreateUserRequest;
@@ -24,8 +24,8 @@ static SCHEMA: ResourceSchema = ResourceSchema {
         property("ManagedPolicyArns", PropertyType::List),
         property("Path", PropertyType::String),
         property("PermissionsBoundary", PropertyType::String),
-        property("Policies", PropertyType::List).open(&["PolicyDocument"]),
-        property("Tags", PropertyType::List),
+        property("Policies", PropertyType::List).of(INLINE_POLICY).open(&["PolicyDocument"]),
+        property("Tags", PropertyType::List).of(TAG),
         property("UserName", PropertyType::String).identifies(),
     ],
     attributes: &["Arn"],

@@ -5,7 +5,8 @@ use crate::LambdaService;
 use crate::names::{FunctionKey, Qualifier, Target, resolve};
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, Structure,
+    property,
 };
 use barge_core::{AwsError, Context, Document};
 use barge_wire::lambda::{
@@ -22,8 +23,15 @@ const PROPERTIES: [Property; 5] = [
     property("FunctionVersion", PropertyType::String).required(),
     property("Name", PropertyType::String).required().replaces(),
     property("Description", PropertyType::String),
-    property("RoutingConfig", PropertyType::Map),
+    property("RoutingConfig", PropertyType::Map).of(ROUTING),
 ];
+
+const ROUTING: &Structure = &Structure(&[property("AdditionalVersionWeights", PropertyType::List).of(WEIGHT)]);
+
+const WEIGHT: &Structure = &Structure(&[
+    property("FunctionVersion", PropertyType::String).required(),
+    property("FunctionWeight", PropertyType::Number).required(),
+]);
 
 /// The provider.
 pub(super) struct AliasResource(pub(super) Arc<LambdaService>);

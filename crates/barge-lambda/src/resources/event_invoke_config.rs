@@ -8,7 +8,8 @@ use barge_core::resource::{
     Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
 };
 use barge_core::{AwsError, Context, Document};
-use barge_wire::to_properties;
+use barge_wire::lambda::DestinationConfig;
+use barge_wire::{Typed, to_properties};
 use std::sync::Arc;
 
 const SCHEMA: ResourceSchema =
@@ -19,7 +20,7 @@ const PROPERTIES: [Property; 5] = [
     property("Qualifier", PropertyType::String).required().replaces(),
     property("MaximumEventAgeInSeconds", PropertyType::Integer),
     property("MaximumRetryAttempts", PropertyType::Integer),
-    property("DestinationConfig", PropertyType::Map),
+    property("DestinationConfig", PropertyType::Map).of(DestinationConfig::SHAPE),
 ];
 
 /// The provider.

@@ -8,12 +8,15 @@ use crate::names::{FunctionKey, LATEST, Qualifier};
 use crate::runtimes::Family;
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
-    tag_list,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, Structure,
+    property, tag_list,
 };
 use barge_core::{AwsError, Context, Document};
-use barge_wire::lambda::{CreateFunctionRequest, UpdateRuntimeOn, error};
-use barge_wire::{from_properties, to_properties};
+use barge_wire::lambda::{
+    CreateFunctionRequest, Environment, EphemeralStorage, LoggingConfig, TracingConfig, UpdateRuntimeOn, VpcConfig,
+    error,
+};
+use barge_wire::{Typed, from_properties, to_properties};
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,25 +26,40 @@ const SCHEMA: ResourceSchema =
 
 const PROPERTIES: [Property; 19] = [
     property("FunctionName", PropertyType::String).identifies(),
-    property("Code", PropertyType::Map).required().write_only(),
+    property("Code", PropertyType::Map).of(CODE).required().write_only(),
     property("Role", PropertyType::String).required(),
     property("Runtime", PropertyType::String),
     property("Handler", PropertyType::String),
     property("Description", PropertyType::String),
     property("Timeout", PropertyType::Integer),
     property("MemorySize", PropertyType::Integer),
-    property("Environment", PropertyType::Map).open(&["Variables"]),
-    property("EphemeralStorage", PropertyType::Map),
+    property("Environment", PropertyType::Map).of(Environment::SHAPE).open(&["Variables"]),
+    property("EphemeralStorage", PropertyType::Map).of(EphemeralStorage::SHAPE),
     property("Architectures", PropertyType::List),
     property("Layers", PropertyType::List),
-    property("LoggingConfig", PropertyType::Map),
-    property("TracingConfig", PropertyType::Map),
-    property("VpcConfig", PropertyType::Map),
-    property("RuntimeManagementConfig", PropertyType::Map),
+    property("LoggingConfig", PropertyType::Map).of(LoggingConfig::SHAPE),
+    property("TracingConfig", PropertyType::Map).of(TracingConfig::SHAPE),
+    property("VpcConfig", PropertyType::Map).of(VpcConfig::SHAPE),
+    property("RuntimeManagementConfig", PropertyType::Map).of(RUNTIME_MANAGEMENT),
     property("PackageType", PropertyType::String).replaces(),
     property("ReservedConcurrentExecutions", PropertyType::Integer),
-    property("Tags", PropertyType::List),
+    property("Tags", PropertyType::List).of(TAG),
 ];
+
+const CODE: &Structure = &Structure(&[
+    property("S3Bucket", PropertyType::String),
+    property("S3Key", PropertyType::String),
+    property("ZipFile", PropertyType::String),
+]);
+
+const RUNTIME_MANAGEMENT: &Structure = &Structure(&[
+    property("UpdateRuntimeOn", PropertyType::String),
+    property("RuntimeVersionArn", PropertyType::String),
+]);
+
+/// Unlike those of other types, it needs no value.
+const TAG: &Structure =
+    &Structure(&[property("Key", PropertyType::String).required(), property("Value", PropertyType::String)]);
 
 /// Characters of a generated name.
 const LONGEST_NAME: usize = 64;

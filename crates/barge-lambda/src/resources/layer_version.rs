@@ -5,7 +5,8 @@ use crate::LambdaService;
 use crate::layers::{arn, parse};
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, Structure,
+    property,
 };
 use barge_core::{AwsError, Context, Document};
 use barge_wire::lambda::{DeleteLayerVersionRequest, PublishLayerVersionRequest};
@@ -20,11 +21,17 @@ const SCHEMA: ResourceSchema = ResourceSchema {
 const PROPERTIES: [Property; 6] = [
     property("CompatibleArchitectures", PropertyType::List).replaces(),
     property("CompatibleRuntimes", PropertyType::List).replaces(),
-    property("Content", PropertyType::Map).required().replaces().write_only(),
+    property("Content", PropertyType::Map).of(CONTENT).required().replaces().write_only(),
     property("Description", PropertyType::String).replaces(),
     property("LayerName", PropertyType::String).replaces(),
     property("LicenseInfo", PropertyType::String).replaces(),
 ];
+
+const CONTENT: &Structure = &Structure(&[
+    property("S3Bucket", PropertyType::String).required(),
+    property("S3Key", PropertyType::String).required(),
+    property("S3ObjectVersion", PropertyType::String),
+]);
 
 /// Characters of a generated name.
 const LONGEST_NAME: usize = 64;

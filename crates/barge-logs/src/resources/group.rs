@@ -5,7 +5,7 @@ use crate::errors::invalid;
 use crate::{CloudWatchLogs, names};
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, TAG, property,
     tag_list,
 };
 use barge_core::{AwsError, Context, Document};
@@ -21,7 +21,7 @@ const PROPERTIES: [Property; 5] = [
     property("LogGroupClass", PropertyType::String),
     property("RetentionInDays", PropertyType::Integer),
     property("DeletionProtectionEnabled", PropertyType::Boolean),
-    property("Tags", PropertyType::List),
+    property("Tags", PropertyType::List).of(TAG),
 ];
 
 /// The provider.

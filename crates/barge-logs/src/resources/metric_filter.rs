@@ -4,8 +4,8 @@ use super::text;
 use crate::CloudWatchLogs;
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
-    tag_list,
+    Creation, Properties, Property, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, Structure,
+    property, tag_list,
 };
 use barge_core::{AwsError, Context, Document};
 use barge_wire::logs::{DeleteMetricFilterRequest, PutMetricFilterRequest};
@@ -20,8 +20,20 @@ const PROPERTIES: [Property; 4] = [
     property("FilterName", PropertyType::String).replaces(),
     property("FilterPattern", PropertyType::String).required(),
     property("LogGroupName", PropertyType::String).required().replaces(),
-    property("MetricTransformations", PropertyType::List).required(),
+    property("MetricTransformations", PropertyType::List).of(TRANSFORMATION).required(),
 ];
+
+const TRANSFORMATION: &Structure = &Structure(&[
+    property("DefaultValue", PropertyType::Number),
+    property("Dimensions", PropertyType::List).of(DIMENSION),
+    property("MetricName", PropertyType::String).required(),
+    property("MetricNamespace", PropertyType::String).required(),
+    property("MetricValue", PropertyType::String).required(),
+    property("Unit", PropertyType::String),
+]);
+
+const DIMENSION: &Structure =
+    &Structure(&[property("Key", PropertyType::String).required(), property("Value", PropertyType::String).required()]);
 
 /// The provider.
 pub(crate) struct MetricFilter(pub(crate) Arc<CloudWatchLogs>);

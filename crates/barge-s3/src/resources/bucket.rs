@@ -1,5 +1,6 @@
 //! `AWS::S3::Bucket` (CloudFormation User Guide, "AWS::S3::Bucket").
 
+use super::outline;
 use super::settings::{Wanted, as_written};
 use crate::api::{NewBucket, check_targets, create_bucket, delete_bucket, reconfigure};
 use crate::caller::Caller;
@@ -10,7 +11,7 @@ use crate::names::check_bucket;
 use crate::notify::bucket_arn;
 use async_trait::async_trait;
 use barge_core::resource::{
-    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, property,
+    Creation, Properties, PropertyType, Reading, Resource, ResourceProvider, ResourceSchema, TAG, property,
 };
 use barge_core::{AwsError, Context, Scope};
 use std::sync::Arc;
@@ -19,15 +20,15 @@ const SCHEMA: ResourceSchema = ResourceSchema {
     type_name: "AWS::S3::Bucket",
     properties: &[
         property("AccessControl", PropertyType::String),
-        property("BucketEncryption", PropertyType::Map),
+        property("BucketEncryption", PropertyType::Map).of(outline::ENCRYPTION),
         property("BucketName", PropertyType::String).identifies(),
-        property("CorsConfiguration", PropertyType::Map),
-        property("LifecycleConfiguration", PropertyType::Map),
-        property("NotificationConfiguration", PropertyType::Map),
-        property("OwnershipControls", PropertyType::Map),
-        property("PublicAccessBlockConfiguration", PropertyType::Map),
-        property("Tags", PropertyType::List),
-        property("VersioningConfiguration", PropertyType::Map),
+        property("CorsConfiguration", PropertyType::Map).of(outline::CORS),
+        property("LifecycleConfiguration", PropertyType::Map).of(outline::LIFECYCLE),
+        property("NotificationConfiguration", PropertyType::Map).of(outline::NOTIFICATION),
+        property("OwnershipControls", PropertyType::Map).of(outline::OWNERSHIP),
+        property("PublicAccessBlockConfiguration", PropertyType::Map).of(outline::PUBLIC_ACCESS_BLOCK),
+        property("Tags", PropertyType::List).of(TAG),
+        property("VersioningConfiguration", PropertyType::Map).of(outline::VERSIONING),
     ],
     attributes: &["Arn", "DomainName", "DualStackDomainName", "RegionalDomainName"],
 };

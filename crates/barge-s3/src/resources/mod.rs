@@ -2,6 +2,7 @@
 
 mod bucket;
 mod bucket_policy;
+mod outline;
 mod properties;
 mod settings;
 

@@ -7,8 +7,11 @@ use std::process::ExitCode;
 #[derive(clap::Args)]
 pub(crate) struct Resources {
     /// Print types, properties and attributes as Markdown
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     markdown: bool,
+    /// Print them, with what is within the properties, as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// Settings of a cloud that has nothing in it.
@@ -30,6 +33,9 @@ impl Resources {
             let cloud = Cloud::open(nowhere(&scratch)).await?;
             if self.markdown {
                 print!("{}", barge_cloudformation::reference(cloud.resource_types()));
+            } else if self.json {
+                let catalogue = barge_cloudformation::catalogue(cloud.resource_types());
+                println!("{}", serde_json::to_string_pretty(&catalogue)?);
             } else {
                 for schema in cloud.resource_types().schemas() {
                     println!("{:<42} {} properties", schema.type_name, schema.properties.len());
