@@ -11,10 +11,14 @@ pub trait Outline: std::fmt::Debug + Send + Sync {
 
     /// What each entry of a list, or each value of a map whose keys are the template's own, looks like; `None` where that is
     /// not known.
-    fn entries(&'static self) -> Option<&'static dyn Outline>;
+    fn entries(&'static self) -> Option<&'static dyn Outline> {
+        None
+    }
 
     /// A structure's members, beside which there may be no others; `None` of what is no structure.
-    fn members(&'static self) -> Option<Vec<Member>>;
+    fn members(&'static self) -> Option<Vec<Member>> {
+        None
+    }
 }
 
 /// A member of a structure.
@@ -51,10 +55,6 @@ impl Outline for Structure {
         PropertyType::Map
     }
 
-    fn entries(&'static self) -> Option<&'static dyn Outline> {
-        None
-    }
-
     fn members(&'static self) -> Option<Vec<Member>> {
         Some(members(self.0))
     }
@@ -67,10 +67,6 @@ pub struct With(pub &'static dyn Outline, pub &'static [Property]);
 impl Outline for With {
     fn kind(&'static self) -> PropertyType {
         PropertyType::Map
-    }
-
-    fn entries(&'static self) -> Option<&'static dyn Outline> {
-        None
     }
 
     fn members(&'static self) -> Option<Vec<Member>> {
