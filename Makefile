@@ -60,6 +60,8 @@ soak: ## Random histories of Batch, a million events each, until one breaks or y
 
 .PHONY: test-slow
 test-slow: build example $(venv)/installed check-clients ## The CDK from npm, and other people's templates: target/others/others.md tells how each went
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || \
+	  { echo "The CDK needs Node.js 20 or newer, and this is $$(node --version): https://nodejs.org" >&2; exit 1; }
 	$(python) -m pytest tests/slow -q -rf $(PYTEST)
 	$(python) tests/slow/others_templates.py target/others
 
