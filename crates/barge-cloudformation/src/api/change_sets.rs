@@ -160,7 +160,8 @@ fn addition(logical_id: String, type_name: String) -> ResourceDifference {
     }
 }
 
-/// Stores a change set with those `below` it and with its stack, which may be new. A repeated call with one token gives the first one's set.
+/// Stores a change set with those `below` it and with its stack, which may be new. A repeated call with one token gives
+/// the first one's set.
 async fn store(
     service: &CloudFormation,
     stack: StackRecord,

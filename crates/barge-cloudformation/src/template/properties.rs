@@ -14,11 +14,8 @@ pub(super) fn check(environment: &Environment<'_>, resource: &str, schema: &Reso
     };
     let root = Path::of(&["Resources", resource, "Properties"]);
     let given = environment.known_entries(&declaration.properties);
-    Walk { resource, prefix: root.to_string().len(), problems: &mut *problems }.structure(
-        &given,
-        &schema.members(),
-        &root,
-    );
+    let mut walk = Walk { resource, prefix: root.to_string().len(), problems: &mut *problems };
+    walk.structure(&given, &schema.members(), &root);
     for (name, expression) in &declaration.properties {
         values(environment, expression, &root.at(name), problems);
     }
@@ -55,8 +52,8 @@ impl Walk<'_> {
         match value {
             Known::Later | Known::Scalar(_) => {}
             Known::List(list) => {
-                let entries = outline.entries();
-                for (index, (inner, outline)) in list.iter().zip(entries.into_iter().cycle()).enumerate() {
+                let Some(outline) = outline.entries() else { return };
+                for (index, inner) in list.iter().enumerate() {
                     self.value(inner, outline, &path.at(index));
                 }
             }

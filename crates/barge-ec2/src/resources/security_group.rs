@@ -2,8 +2,9 @@
 //! where the template names no VPC.
 
 use super::properties::{required, text};
-use super::security_group_rule::{as_written, permission, permission_members};
+use super::security_group_rule::{as_written, permission};
 use super::{NetworkResource, resource};
+use crate::errors;
 use crate::kind::Kind;
 use crate::network::Network;
 use crate::security_group_rules::{self as rules, Direction, Origin, RuleRecord};
@@ -123,10 +124,23 @@ fn listed(properties: &Properties, name: &str) -> Result<Vec<IpPermission>, AwsE
         .unwrap_or_default()
         .iter()
         .map(|rule| {
-            permission_members(rule, direction)?;
+            known_members(rule, direction)?;
             permission(rule, direction)
         })
         .collect()
+}
+
+/// Refuses a member that a rule does not have.
+fn known_members(rule: &Document, direction: Direction) -> Result<(), AwsError> {
+    let Structure(members) = match direction {
+        Direction::Ingress => INGRESS,
+        Direction::Egress => EGRESS,
+    };
+    let mut names = rule.as_map().into_iter().flat_map(|rule| rule.keys());
+    match names.find(|name| members.iter().all(|member| member.name != *name)) {
+        Some(unknown) => Err(errors::refused("ValidationError", format!("Unknown parameter: {unknown}"))),
+        None => Ok(()),
+    }
 }
 
 /// Takes the rules of the `old` lists away and adds those of the `new`. A group lets everything out until egress is listed;

@@ -17,30 +17,6 @@ use indexmap::IndexMap;
 pub(super) struct Ingress;
 pub(super) struct Egress;
 
-const INGRESS_MEMBERS: &[&str] = &[
-    "CidrIp",
-    "CidrIpv6",
-    "Description",
-    "FromPort",
-    "IpProtocol",
-    "SourcePrefixListId",
-    "SourceSecurityGroupId",
-    "SourceSecurityGroupName",
-    "SourceSecurityGroupOwnerId",
-    "ToPort",
-];
-
-const EGRESS_MEMBERS: &[&str] = &[
-    "CidrIp",
-    "CidrIpv6",
-    "Description",
-    "DestinationPrefixListId",
-    "DestinationSecurityGroupId",
-    "FromPort",
-    "IpProtocol",
-    "ToPort",
-];
-
 impl NetworkResource for Ingress {
     const SCHEMA: ResourceSchema = ResourceSchema {
         type_name: "AWS::EC2::SecurityGroupIngress",
@@ -198,19 +174,6 @@ fn set_description(net: &Network<'_>, id: &str, properties: &Properties) -> Resu
     let mut rule = net.get::<RuleRecord>(id)?;
     rule.description = text(properties, "Description");
     net.put(&rule)
-}
-
-/// Refuses a member that a rule in a group's list does not have.
-pub(super) fn permission_members(rule: &Document, direction: Direction) -> Result<(), AwsError> {
-    let members = match direction {
-        Direction::Ingress => INGRESS_MEMBERS,
-        Direction::Egress => EGRESS_MEMBERS,
-    };
-    let keys = rule.as_map().into_iter().flat_map(|map| map.keys());
-    match keys.into_iter().find(|key| !members.contains(&key.as_str())) {
-        Some(unknown) => Err(errors::refused("ValidationError", format!("Unknown parameter: {unknown}"))),
-        None => Ok(()),
-    }
 }
 
 /// A rule as templates write it, as a permission.

@@ -186,10 +186,6 @@ fn source(properties: &Properties) -> Result<CodeSource, AwsError> {
     let code = properties.get("Code").and_then(Document::as_map);
     let code = code.ok_or_else(|| AwsError::new("ValidationError", 400, "Property Code must be a map"))?;
     let text = |name: &str| code.get(name).and_then(Document::scalar_text);
-    let known = ["ZipFile", "S3Bucket", "S3Key"];
-    if let Some(other) = code.keys().find(|name| !known.contains(&name.as_str())) {
-        return Err(error::invalid_parameter_value_exception(format!("Code.{other} is not supported by Barge.")));
-    }
     match (text("ZipFile"), text("S3Bucket"), text("S3Key")) {
         (Some(text), None, None) => {
             let inline = inline(properties).ok_or_else(|| {
